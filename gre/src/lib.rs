@@ -15,3 +15,14 @@
         clippy::unwrap_used
     )
 )]
+
+mod checksum;
+
+mod header;
+pub use header::{Checksum, EncodeError, Header, ParseError, ProtocolType, Reserved0};
+
+mod receiver;
+pub use receiver::{Discard, Received, Receiver, ReceiverCounters};
+
+mod sender;
+pub use sender::{EncapsulateError, Sender};
