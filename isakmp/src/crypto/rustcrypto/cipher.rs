@@ -17,6 +17,9 @@ pub(super) const ALL: &[&dyn BlockCipher] = &[
     &Cbc::<aes::Aes256>::new(EncryptionAlgorithm::AES_CBC),
 ];
 
+/// A keyed cipher, the IV as a block, and the data as whole blocks.
+type Prepared<'a, C> = (C, Block<C>, &'a mut [Block<C>]);
+
 struct Cbc<C>(EncryptionAlgorithm, PhantomData<fn() -> C>);
 
 impl<C> Cbc<C> {
@@ -26,12 +29,12 @@ impl<C> Cbc<C> {
 }
 
 impl<C: KeyInit + BlockSizeUser> Cbc<C> {
-    /// The keyed cipher, the IV as a block, and the data as whole blocks.
+    /// Checks all lengths before anything is changed.
     fn prepare<'a>(
         key: &[u8],
         iv: &[u8],
         data: &'a mut [u8],
-    ) -> Result<(C, Block<C>, &'a mut [Block<C>]), CipherError> {
+    ) -> Result<Prepared<'a, C>, CipherError> {
         let block = C::BlockSize::USIZE;
         let have = data.len();
         let cipher = C::new_from_slice(key)
