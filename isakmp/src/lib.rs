@@ -18,4 +18,36 @@
 
 extern crate alloc;
 
+pub mod wire;
+
 pub mod crypto;
+
+mod config;
+mod discard;
+mod endpoint;
+mod event;
+mod identity;
+mod path;
+mod protection;
+mod state;
+mod trace;
+mod view;
+
+pub use config::{
+    Config, ConfigBuilder, ConfigError, DeadPeerDetection, Encryption, Jobs, Limits, NatTraversal,
+    Policy, Ports, PreSharedKey, Rekeying, Retransmission,
+};
+pub use discard::{Deviation, Discard};
+pub use endpoint::{ConnectError, Endpoint};
+pub use event::{
+    CloseReason, Direction, Encapsulation, EspKeys, Event, InstallSa, Nat, SaLifetime,
+};
+pub use identity::Identity;
+pub use path::{Path, Transmit, Transport};
+pub use protection::{
+    ChildLifetime, EspEncryption, EspIntegrity, EspProposal, Mode, PeerId, Protection,
+    ProtectionId, Proxies, Remote, Selector, Selectors,
+};
+pub use state::{CoarseState, MajorInput, MinorInput, Role, StateKind};
+pub use trace::{KeyEngineMessage, NodeEnd, Trace, Traced};
+pub use view::{Counters, PeerView, Phase1View, Phase2View, SuiteView};
