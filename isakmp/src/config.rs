@@ -1,0 +1,549 @@
+//! What the user decides.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+use crate::Identity;
+use crate::crypto::{
+    BlockCipher, DiffieHellman, EncryptionAlgorithm, ExponentLength, Group, HashAlgorithm,
+    HashFunction, Provider, Secret,
+};
+
+/// Encryption of phase 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Encryption {
+    /// 3DES-CBC. Legacy.
+    TripleDes,
+    /// AES-CBC with a 128-bit key.
+    Aes128,
+    /// AES-CBC with a 192-bit key.
+    Aes192,
+    /// AES-CBC with a 256-bit key.
+    Aes256,
+}
+
+impl Encryption {
+    /// The attribute values of the algorithm and, where it is negotiated, the key length in bits
+    /// (RFC 2409 appendix A).
+    #[must_use]
+    pub const fn code_point(self) -> (EncryptionAlgorithm, Option<u16>) {
+        match self {
+            Self::TripleDes => (EncryptionAlgorithm::TRIPLE_DES_CBC, None),
+            Self::Aes128 => (EncryptionAlgorithm::AES_CBC, Some(128)),
+            Self::Aes192 => (EncryptionAlgorithm::AES_CBC, Some(192)),
+            Self::Aes256 => (EncryptionAlgorithm::AES_CBC, Some(256)),
+        }
+    }
+
+    fn key_len(self) -> usize {
+        match self {
+            Self::TripleDes | Self::Aes192 => 24,
+            Self::Aes128 => 16,
+            Self::Aes256 => 32,
+        }
+    }
+}
+
+/// A phase 1 policy with pre-shared keys: `crypto isakmp policy PRIORITY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its number; the lowest is preferred.
+    pub priority: u16,
+    /// Encryption.
+    pub encryption: Encryption,
+    /// Hash; its HMAC is the prf.
+    pub hash: HashAlgorithm,
+    /// Diffie-Hellman group.
+    pub group: Group,
+    /// Lifetime in seconds: what we offer, and the longest that we keep an SA.
+    pub lifetime: u32,
+}
+
+impl Policy {
+    /// AES-256, SHA-256, group 14, a day: the default.
+    pub const STRONG: Self = Self {
+        priority: 1,
+        encryption: Encryption::Aes256,
+        hash: HashAlgorithm::SHA2_256,
+        group: Group::MODP_2048,
+        lifetime: 86_400,
+    };
+}
+
+/// One key of the keyring: `crypto isakmp key KEY address ADDRESS MASK`.
+#[derive(Clone, Debug)]
+pub struct PreSharedKey {
+    /// Network address.
+    pub address: IpAddr,
+    /// Length of the prefix in bits; 0 for everybody of the address family.
+    pub prefix: u8,
+    /// The key.
+    pub key: Secret,
+    /// The one identity that may use this key.
+    ///
+    /// When `None`, a peer that is not behind a NAT must identify by the address that it sends
+    /// from; behind a NAT by any address, since the one it has is not ours to see.
+    pub identity: Option<Identity>,
+}
+
+impl PreSharedKey {
+    /// A key for all peers in `address`/`prefix`.
+    #[must_use]
+    pub fn new(address: IpAddr, prefix: u8, key: &[u8]) -> Self {
+        Self { address, prefix, key: Secret::new(key.to_vec()), identity: None }
+    }
+
+    fn matches(&self, peer: IpAddr) -> bool {
+        match (self.address, peer) {
+            (IpAddr::V4(network), IpAddr::V4(peer)) => {
+                let differing = (u32::from(network) ^ u32::from(peer)).leading_zeros();
+                differing >= u32::from(self.prefix)
+            }
+            (IpAddr::V6(network), IpAddr::V6(peer)) => {
+                let differing = (u128::from(network) ^ u128::from(peer)).leading_zeros();
+                differing >= u32::from(self.prefix)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// UDP ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// ISAKMP: 500.
+    pub ike: u16,
+    /// NAT traversal: 4500.
+    pub nat_t: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { ike: 500, nat_t: 4500 }
+    }
+}
+
+/// NAT traversal (RFC 3947, RFC 3948).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NatTraversal {
+    /// Pretend to be behind a NAT, so that ESP always goes in UDP: the first message already
+    /// leaves for the NAT traversal port.
+    pub force_encapsulation: bool,
+    /// Silence after which a host behind a NAT sends a keepalive; 20 s in RFC 3948 §4.
+    pub keepalive: Duration,
+}
+
+impl Default for NatTraversal {
+    fn default() -> Self {
+        Self { force_encapsulation: false, keepalive: Duration::from_secs(20) }
+    }
+}
+
+/// Periodic dead peer detection (RFC 3706): `crypto isakmp keepalive INTERVAL RETRY periodic`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadPeerDetection {
+    /// Silence of the peer after which it is asked.
+    pub interval: Duration,
+    /// Time to wait for each answer.
+    pub retry: Duration,
+    /// Questions without answer after which it is dead.
+    pub attempts: u32,
+}
+
+impl Default for DeadPeerDetection {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(10), retry: Duration::from_secs(2), attempts: 5 }
+    }
+}
+
+/// Retransmission of a message that wants an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retransmission {
+    /// Wait before the first one; it doubles each time.
+    pub initial: Duration,
+    /// The longest wait.
+    pub limit: Duration,
+    /// Transmissions, the first included, after which the negotiation is given up.
+    pub attempts: u32,
+}
+
+impl Retransmission {
+    /// The wait after transmission number `sent`, which counts from 1.
+    pub(crate) fn wait(&self, sent: u32) -> Duration {
+        let doublings = sent.saturating_sub(1).min(20);
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        self.initial.saturating_mul(factor).min(self.limit)
+    }
+}
+
+impl Default for Retransmission {
+    fn default() -> Self {
+        Self { initial: Duration::from_secs(2), limit: Duration::from_secs(16), attempts: 6 }
+    }
+}
+
+/// Where Diffie-Hellman is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Jobs {
+    /// Inside the call that needs it.
+    #[default]
+    Inline,
+    /// Wherever the owner runs what [`poll_job`](crate::Endpoint::poll_job) gives.
+    OutOfLine,
+}
+
+/// Bounds on what peers can make an endpoint hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Half-open phase 1 negotiations that peers started.
+    pub half_open: usize,
+    /// Of these, from one source address. Several spokes may share a NAT's address.
+    pub half_open_per_source: usize,
+    /// Age at which a half-open negotiation is given up.
+    pub half_open_timeout: Duration,
+    /// Quick modes under way in one phase 1 SA.
+    pub quick_modes: usize,
+    /// Transmits or events waiting to be polled, beyond which datagrams are refused.
+    pub queue: usize,
+    /// Refusals sent to unauthenticated peers, a second.
+    pub refusals_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            half_open: 1024,
+            half_open_per_source: 32,
+            half_open_timeout: Duration::from_secs(60),
+            quick_modes: 8,
+            queue: 16_384,
+            refusals_per_second: 10,
+        }
+    }
+}
+
+/// Re-keying before expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rekeying {
+    /// How long before the end of an SA its initiator starts to replace it: between this and twice
+    /// this, drawn when the SA comes up. The other side waits for half of this before the end, so
+    /// that the two seldom start at once. Never more than half of the lifetime.
+    pub margin: Duration,
+    /// How long a replaced SA stays, for packets on the way.
+    pub grace: Duration,
+    /// Per cent of the volume limit at which an SA is re-keyed.
+    pub volume_percent: u8,
+    /// By up to how many per cent the volume limit of an SA is lowered when it comes up, drawn
+    /// from the endpoint's randomness, as IOS does (4608000 becomes 4536779); 0 for not at all.
+    pub volume_jitter_percent: u8,
+}
+
+impl Default for Rekeying {
+    fn default() -> Self {
+        Self {
+            margin: Duration::from_secs(60),
+            grace: Duration::from_secs(30),
+            volume_percent: 90,
+            volume_jitter_percent: 3,
+        }
+    }
+}
+
+/// The configuration of an endpoint; immutable, shared by `Arc`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) provider: Provider,
+    pub(crate) policies: Vec<Policy>,
+    pub(crate) keyring: Vec<PreSharedKey>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) ports: Ports,
+    pub(crate) nat_traversal: Option<NatTraversal>,
+    pub(crate) dead_peer_detection: Option<DeadPeerDetection>,
+    pub(crate) retransmission: Retransmission,
+    pub(crate) limits: Limits,
+    pub(crate) rekeying: Rekeying,
+    pub(crate) jobs: Jobs,
+    pub(crate) exponent_length: ExponentLength,
+    pub(crate) nonce_len: usize,
+    pub(crate) spi_range: RangeInclusive<u32>,
+    pub(crate) first_connection: u32,
+    pub(crate) initial_contact: bool,
+    pub(crate) trace_capacity: usize,
+}
+
+impl Config {
+    /// Starts a configuration from what has no safe default: the algorithms' implementation and
+    /// the pre-shared keys.
+    #[must_use]
+    pub fn builder(provider: Provider, keyring: Vec<PreSharedKey>) -> ConfigBuilder {
+        ConfigBuilder {
+            config: Self {
+                provider,
+                policies: Vec::from([Policy::STRONG]),
+                keyring,
+                identity: None,
+                ports: Ports::default(),
+                nat_traversal: Some(NatTraversal::default()),
+                dead_peer_detection: None,
+                retransmission: Retransmission::default(),
+                limits: Limits::default(),
+                rekeying: Rekeying::default(),
+                jobs: Jobs::default(),
+                exponent_length: ExponentLength::default(),
+                nonce_len: 20,
+                spi_range: 256..=u32::MAX,
+                first_connection: 1001,
+                initial_contact: true,
+                trace_capacity: 0,
+            },
+        }
+    }
+
+    /// The pre-shared key for a peer's address: the longest match.
+    pub(crate) fn pre_shared_key(&self, peer: IpAddr) -> Option<&PreSharedKey> {
+        self.keyring.iter().filter(|key| key.matches(peer)).max_by_key(|key| key.prefix)
+    }
+
+    pub(crate) const fn forces_encapsulation(&self) -> bool {
+        matches!(self.nat_traversal, Some(NatTraversal { force_encapsulation: true, .. }))
+    }
+}
+
+/// The algorithms of a policy, found in the provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suite {
+    pub(crate) cipher: &'static dyn BlockCipher,
+    pub(crate) hash: &'static dyn HashFunction,
+    pub(crate) group: &'static dyn DiffieHellman,
+}
+
+impl Suite {
+    pub(crate) fn of(policy: &Policy, provider: &Provider) -> Option<Self> {
+        let (algorithm, _) = policy.encryption.code_point();
+        Some(Self {
+            cipher: provider.cipher(algorithm, Some(policy.encryption.key_len()))?,
+            hash: provider.hash(policy.hash)?,
+            group: provider.group(policy.group)?,
+        })
+    }
+}
+
+/// Builds a [`Config`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConfigBuilder {
+    config: Config,
+}
+
+impl ConfigBuilder {
+    /// Phase 1 policies, in any order; default [`Policy::STRONG`] alone.
+    pub fn policies(mut self, policies: Vec<Policy>) -> Self {
+        self.config.policies = policies;
+        self
+    }
+
+    /// Our identity; default the local address of the SA.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.config.identity = Some(identity);
+        self
+    }
+
+    /// UDP ports; default 500 and 4500.
+    pub const fn ports(mut self, ports: Ports) -> Self {
+        self.config.ports = ports;
+        self
+    }
+
+    /// NAT traversal; on by default, `None` turns it off.
+    pub const fn nat_traversal(mut self, nat_traversal: Option<NatTraversal>) -> Self {
+        self.config.nat_traversal = nat_traversal;
+        self
+    }
+
+    /// Periodic dead peer detection; default none. A peer's own questions are always answered.
+    pub const fn dead_peer_detection(mut self, detection: Option<DeadPeerDetection>) -> Self {
+        self.config.dead_peer_detection = detection;
+        self
+    }
+
+    /// Retransmission; default 2, 4, 8, 16, 16 s.
+    pub const fn retransmission(mut self, retransmission: Retransmission) -> Self {
+        self.config.retransmission = retransmission;
+        self
+    }
+
+    /// Bounds on what peers can make the endpoint hold.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// When SAs are replaced.
+    pub const fn rekeying(mut self, rekeying: Rekeying) -> Self {
+        self.config.rekeying = rekeying;
+        self
+    }
+
+    /// Where Diffie-Hellman is computed; default inline.
+    pub const fn jobs(mut self, jobs: Jobs) -> Self {
+        self.config.jobs = jobs;
+        self
+    }
+
+    /// The length of exponents; default short ones, of full strength.
+    pub const fn exponent_length(mut self, length: ExponentLength) -> Self {
+        self.config.exponent_length = length;
+        self
+    }
+
+    /// Bytes of our nonces, 8 to 256 (RFC 2409 §5); default 20 as Cisco's.
+    pub const fn nonce_len(mut self, bytes: usize) -> Self {
+        self.config.nonce_len = bytes;
+        self
+    }
+
+    /// Where our inbound SPIs come from; default 256 up.
+    pub const fn spi_range(mut self, range: RangeInclusive<u32>) -> Self {
+        self.config.spi_range = range;
+        self
+    }
+
+    /// The connection id of the first phase 1 SA; default 1001.
+    pub const fn first_connection(mut self, id: u32) -> Self {
+        self.config.first_connection = id;
+        self
+    }
+
+    /// Whether INITIAL-CONTACT is sent with the first phase 1 SA to a peer; default yes.
+    pub const fn initial_contact(mut self, send: bool) -> Self {
+        self.config.initial_contact = send;
+        self
+    }
+
+    /// Records the trace ring holds; 0, the default, is off.
+    pub const fn trace_capacity(mut self, records: usize) -> Self {
+        self.config.trace_capacity = records;
+        self
+    }
+
+    /// Checks it all.
+    ///
+    /// # Errors
+    /// The first thing that cannot work.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let mut config = self.config;
+        if config.policies.is_empty() {
+            return Err(ConfigError::NoPolicy);
+        }
+        for policy in &config.policies {
+            let priority = policy.priority;
+            if Suite::of(policy, &config.provider).is_none() {
+                return Err(ConfigError::UnsupportedPolicy { priority });
+            }
+            if policy.lifetime < 60 {
+                return Err(ConfigError::PolicyLifetime { priority, seconds: policy.lifetime });
+            }
+        }
+        config.policies.sort_by_key(|policy| policy.priority);
+        for key in &config.keyring {
+            let limit = if key.address.is_ipv4() { 32 } else { 128 };
+            if key.prefix > limit {
+                return Err(ConfigError::KeyPrefix { address: key.address, prefix: key.prefix });
+            }
+            if key.key.is_empty() {
+                return Err(ConfigError::EmptyKey { address: key.address });
+            }
+        }
+        if !(8..=256).contains(&config.nonce_len) {
+            return Err(ConfigError::NonceLength { bytes: config.nonce_len });
+        }
+        if config.spi_range.is_empty() || *config.spi_range.start() < 256 {
+            return Err(ConfigError::SpiRange {
+                start: *config.spi_range.start(),
+                end: *config.spi_range.end(),
+            });
+        }
+        if config.retransmission.attempts == 0 || config.retransmission.initial.is_zero() {
+            return Err(ConfigError::Retransmission);
+        }
+        if config
+            .dead_peer_detection
+            .is_some_and(|dpd| dpd.interval.is_zero() || dpd.retry.is_zero() || dpd.attempts == 0)
+        {
+            return Err(ConfigError::DeadPeerDetection);
+        }
+        if config.nat_traversal.is_some_and(|nat| nat.keepalive.is_zero()) {
+            return Err(ConfigError::Keepalive);
+        }
+        if config.rekeying.volume_percent > 100 || config.rekeying.volume_jitter_percent > 50 {
+            return Err(ConfigError::VolumePercent);
+        }
+        Ok(config)
+    }
+}
+
+/// Why a configuration cannot work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is no policy.
+    #[error("no phase 1 policy")]
+    NoPolicy,
+    /// The provider lacks an algorithm of a policy.
+    #[error("policy {priority} names an algorithm that the provider lacks")]
+    UnsupportedPolicy {
+        /// The policy's number.
+        priority: u16,
+    },
+    /// A lifetime below 60 seconds.
+    #[error("policy {priority} has lifetime {seconds} s, less than 60")]
+    PolicyLifetime {
+        /// The policy's number.
+        priority: u16,
+        /// Its lifetime.
+        seconds: u32,
+    },
+    /// A key's prefix is longer than its address.
+    #[error("key for {address} has prefix length {prefix}")]
+    KeyPrefix {
+        /// The key's address.
+        address: IpAddr,
+        /// Its prefix length.
+        prefix: u8,
+    },
+    /// A key without a byte.
+    #[error("key for {address} is empty")]
+    EmptyKey {
+        /// The key's address.
+        address: IpAddr,
+    },
+    /// Nonces outside RFC 2409 §5.
+    #[error("nonces of {bytes} bytes, 8 to 256 are allowed")]
+    NonceLength {
+        /// The length asked for.
+        bytes: usize,
+    },
+    /// An empty range, or reserved values in it (RFC 4303 §2.1).
+    #[error("SPIs from {start} to {end}: empty, or below 256")]
+    SpiRange {
+        /// Its first value.
+        start: u32,
+        /// Its last.
+        end: u32,
+    },
+    /// Nothing would ever be sent, or without pause.
+    #[error("retransmission needs at least one attempt and a wait")]
+    Retransmission,
+    /// The peer would be asked without pause, or declared dead unasked.
+    #[error("dead peer detection needs an interval, a wait and at least one attempt")]
+    DeadPeerDetection,
+    /// Keepalives without pause.
+    #[error("NAT keepalives need an interval")]
+    Keepalive,
+    /// More than all of it.
+    #[error("volume percentages go to 100, their jitter to 50")]
+    VolumePercent,
+}

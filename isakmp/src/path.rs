@@ -1,0 +1,42 @@
+use core::fmt;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+
+/// Which of the two UDP encapsulations an ISAKMP message uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// The ISAKMP port (500): the message is the whole datagram.
+    Isakmp,
+    /// The NAT traversal port (4500): four zero bytes go in front (RFC 3948 §2.2).
+    NatT,
+}
+
+/// Where a datagram came from or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path {
+    /// Our address and port.
+    pub local: SocketAddr,
+    /// The peer's address and port, as seen from here.
+    pub remote: SocketAddr,
+    /// The encapsulation.
+    pub transport: Transport,
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.remote, self.local)
+    }
+}
+
+/// What the owner of the sockets sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// From where to where, and in which encapsulation.
+    pub path: Path,
+    /// The message; a retransmission is the same bytes.
+    pub payload: Bytes,
+    /// Whether the four zero bytes of the non-ESP marker go in front of `payload`: always on
+    /// [`Transport::NatT`], except for a NAT keepalive (RFC 3948 §2.3), one byte 0xff on its own.
+    pub non_esp_marker: bool,
+}

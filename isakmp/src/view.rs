@@ -1,0 +1,131 @@
+//! What `show` commands print, as plain structs.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::crypto::{Group, HashAlgorithm};
+use crate::wire::Cookie;
+use crate::{
+    CoarseState, Encapsulation, Encryption, EspProposal, Identity, Mode, Nat, Path, PeerId,
+    ProtectionId, Role, SaLifetime, Selectors, StateKind,
+};
+
+/// A phase 1 SA: a row of `show crypto isakmp sa detail`, and the IKE line of
+/// `show crypto session detail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase1View {
+    /// The connection id; 0 until it has keys.
+    pub connection: u32,
+    /// The peer.
+    pub peer: PeerId,
+    /// Who started it.
+    pub role: Role,
+    /// The state.
+    pub state: StateKind,
+    /// The coarse state.
+    pub coarse: CoarseState,
+    /// The path.
+    pub path: Path,
+    /// The cookies, the initiator's first.
+    pub cookies: (Cookie, Cookie),
+    /// What was negotiated; `None` before.
+    pub suite: Option<SuiteView>,
+    /// What is left of its lifetime.
+    pub remaining: Option<Duration>,
+    /// Whom the peer authenticated as; `None` before.
+    pub identity: Option<Identity>,
+    /// Who is behind a NAT.
+    pub nat: Nat,
+    /// Whether the peer does dead peer detection.
+    pub dead_peer_detection: bool,
+}
+
+/// The algorithms of a phase 1 SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuiteView {
+    /// Encryption.
+    pub encryption: Encryption,
+    /// Hash.
+    pub hash: HashAlgorithm,
+    /// Diffie-Hellman group.
+    pub group: Group,
+}
+
+/// A pair of phase 2 SAs: the IKE side of `show crypto ipsec sa` and of
+/// `show crypto session detail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase2View {
+    /// The peer.
+    pub peer: PeerId,
+    /// The protection.
+    pub protection: ProtectionId,
+    /// SPI of the inbound SA.
+    pub inbound_spi: u32,
+    /// SPI of the outbound SA.
+    pub outbound_spi: u32,
+    /// Connection ids of the inbound and the outbound SA.
+    pub conn_ids: (u32, u32),
+    /// The algorithms.
+    pub transform: EspProposal,
+    /// Mode of encapsulation.
+    pub mode: Mode,
+    /// The traffic.
+    pub selectors: Selectors,
+    /// How packets travel.
+    pub encapsulation: Encapsulation,
+    /// The lifetime it started with.
+    pub lifetime: SaLifetime,
+    /// What is left of it in time.
+    pub remaining: Duration,
+    /// The group of perfect forward secrecy.
+    pub pfs: Option<Group>,
+    /// Whether the outbound SA may be used.
+    pub enabled: bool,
+    /// Whether a newer pair has taken its place.
+    pub superseded: bool,
+}
+
+/// A peer: a block of `show crypto session detail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerView {
+    /// The peer.
+    pub peer: PeerId,
+    /// The way to it.
+    pub path: Path,
+    /// The address that `connect` was called with, if we connected.
+    pub target: Option<IpAddr>,
+    /// Whom it authenticated as.
+    pub identity: Option<Identity>,
+    /// Since when it has been up without a break.
+    pub uptime: Option<Duration>,
+    /// Phase 1 SAs, half-open ones included.
+    pub phase1: usize,
+    /// Pairs of phase 2 SAs.
+    pub phase2: usize,
+}
+
+/// Counters over everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Datagrams given to the endpoint.
+    pub received: u64,
+    /// Of these, discarded.
+    pub discarded: u64,
+    /// Datagrams to send, retransmissions included.
+    pub sent: u64,
+    /// Retransmissions by timer.
+    pub retransmitted: u64,
+    /// Duplicates answered from memory.
+    pub duplicates: u64,
+    /// Leniencies.
+    pub deviations: u64,
+    /// Phase 1 SAs completed.
+    pub phase1_completed: u64,
+    /// Negotiations that failed.
+    pub failed: u64,
+    /// Pairs of phase 2 SAs completed.
+    pub phase2_completed: u64,
+    /// Trace records lost because nobody polled.
+    pub traces_dropped: u64,
+}
