@@ -46,7 +46,10 @@ where
 
     /// The exponent modulo the order: high * 2^(8 LEN) + low, each half reduced on its own
     /// (FIPS 186-5 §A.2.1).
-    fn scalar(&self, exponent: &Exponent) -> Result<Zeroizing<NonZeroScalar<C>>, DiffieHellmanError> {
+    fn scalar(
+        &self,
+        exponent: &Exponent,
+    ) -> Result<Zeroizing<NonZeroScalar<C>>, DiffieHellmanError> {
         let bytes = exponent.dangerous_bytes();
         let wrong = DiffieHellmanError::Exponent { group: self.group, have: bytes.len() };
         let (high, low) = bytes.split_at_checked(EXTRA).ok_or(wrong)?;
