@@ -12,12 +12,16 @@ use alloc::collections::BTreeMap;
 use core::net::{IpAddr, SocketAddr};
 
 use dmvpn_isakmp::crypto::{
-    EncryptionKey, HashFunction, Iv, KeyMaterialInput, KeyPair, Phase1Public, SessionKeys,
+    Digest, EncryptionKey, HashFunction, Iv, KeyMaterialInput, KeyPair, Phase1Public, SessionKeys,
     SharedSecret, Skeyid, nat_detection_hash,
 };
-use known_answers::{Scenario, Section, cipher, cookie, exponent, group, hash};
+use known_answers::{
+    Scenario, Section, bytes, cipher, cookie, exponent, group, hash, text, third_party_json,
+};
 
 const HEADER: usize = 28;
+const SECURITY_ASSOCIATION: u8 = 1;
+const KEY_EXCHANGE: u8 = 4;
 const IDENTIFICATION: u8 = 5;
 const HASH: u8 = 8;
 const NONCE: u8 = 10;
@@ -122,11 +126,7 @@ impl<'a> Observed<'a> {
         if message_id == 0 {
             return &mut self.phase_1;
         }
-        let first = || Exchange {
-            iv: Iv::phase_2(self.prf, &self.phase_1, message_id),
-            nonces: Vec::new(),
-            messages: 0,
-        };
+        let first = || Exchange::new(self.prf, &self.phase_1, message_id);
         &mut self.exchanges.entry(message_id).or_insert_with(first).iv
     }
 
@@ -154,20 +154,35 @@ impl<'a> Observed<'a> {
             }
             .verify(received.body);
         }
-        let end = payloads.last().unwrap().end;
-        let rest = &plaintext[received.end..end];
         let exchange = self.exchanges.get_mut(&message_id).expect("its IV was asked for");
-        exchange.messages += 1;
-        exchange
-            .nonces
-            .extend(payloads.iter().filter(|p| p.kind == NONCE).map(|p| p.body.to_vec()));
-        let computed = match (message.text("exchange"), exchange.messages) {
-            ("informational", 1) | ("quick", 1) => self.keys.hash_1(message_id, rest),
-            ("quick", 2) => self.keys.hash_2(message_id, &exchange.nonces[0], rest),
-            ("quick", 3) => self.keys.hash_3(message_id, &exchange.nonces[0], &exchange.nonces[1]),
-            other => panic!("{other:?}"),
-        };
-        computed.verify(received.body)
+        exchange.hash(&self.keys, message_id, payloads, plaintext).verify(received.body)
+    }
+}
+
+impl Exchange {
+    fn new(prf: &'static dyn HashFunction, end_of_phase_1: &Iv, message_id: u32) -> Self {
+        let iv = Iv::phase_2(prf, end_of_phase_1, message_id);
+        Self { iv, nonces: Vec::new(), messages: 0 }
+    }
+
+    /// What the HASH payload of the exchange's next message must hold. An informational exchange has
+    /// one message, hashed as the first of a quick mode is.
+    fn hash(
+        &mut self,
+        keys: &SessionKeys,
+        message_id: u32,
+        payloads: &[Payload<'_>],
+        plaintext: &[u8],
+    ) -> Digest {
+        let rest = &plaintext[payloads.first().unwrap().end..payloads.last().unwrap().end];
+        self.messages += 1;
+        self.nonces.extend(payloads.iter().filter(|p| p.kind == NONCE).map(|p| p.body.to_vec()));
+        match self.messages {
+            1 => keys.hash_1(message_id, rest),
+            2 => keys.hash_2(message_id, &self.nonces[0], rest),
+            3 => keys.hash_3(message_id, &self.nonces[0], &self.nonces[1]),
+            number => panic!("message {number} of an exchange"),
+        }
     }
 }
 
@@ -317,4 +332,78 @@ fn key_material(sas: &[Observed<'_>], child: &Section) {
         let integrity = child.hex(&format!("{direction}.integrity"));
         assert_eq!([encryption, integrity].concat(), keymat.dangerous_bytes());
     }
+}
+
+/// Two handshakes recorded by others, of which the initiator's secrets are known: strongSwan with a
+/// pre-shared key, and a Cisco router whose SKEYID (authentication by encrypted nonces) is given.
+#[test]
+fn handshakes_recorded_by_others() {
+    let Some(handshakes) = third_party_json("ikev1_handshakes.json") else { return };
+    let mut hashes = 0;
+    for handshake in handshakes.as_array().unwrap() {
+        let (prf, aes) = (hash("sha1"), cipher("aes", 16));
+        let cookie_i = cookie(text(handshake, "cky_i"));
+        let cookie_r = cookie(text(handshake, "cky_r"));
+        let messages: Vec<_> =
+            handshake["messages"].as_array().unwrap().iter().map(|m| bytes(m, "raw")).collect();
+        let bodies = |message: usize| payloads(messages[message][16], &messages[message][HEADER..]);
+        let body_of = |message: usize, kind: u8| {
+            bodies(message).unwrap().iter().find(|p| p.kind == kind).unwrap().body.to_vec()
+        };
+        let (sai_b, g_xi, g_xr) =
+            (body_of(0, SECURITY_ASSOCIATION), body_of(2, KEY_EXCHANGE), body_of(3, KEY_EXCHANGE));
+
+        let group = group(handshake["group"].as_u64().unwrap().try_into().unwrap());
+        let ours = KeyPair::new(group, exponent(group, &bytes(handshake, "x_i"))).unwrap();
+        assert_eq!(ours.public()[..], g_xi);
+        let g_xy = group.shared_secret(ours.exponent(), &g_xr).unwrap();
+        assert_eq!(g_xy.dangerous_bytes(), bytes(handshake, "g_xy"));
+
+        let (nonce_i, nonce_r) = (bytes(handshake, "ni"), bytes(handshake, "nr"));
+        let psk = handshake["psk"].as_str();
+        let skeyid = match psk {
+            Some(psk) => Skeyid::pre_shared_key(prf, psk.as_bytes(), &nonce_i, &nonce_r),
+            None => Skeyid::from_digest(prf, Digest::new(&bytes(handshake, "skeyid"))),
+        };
+        assert_eq!(skeyid.dangerous_skeyid(), bytes(handshake, "skeyid"));
+        let keys = skeyid.session_keys(&g_xy, cookie_i, cookie_r);
+        assert_eq!(keys.dangerous_skeyid_d(), bytes(handshake, "skeyid_d"));
+        assert_eq!(keys.dangerous_skeyid_a(), bytes(handshake, "skeyid_a"));
+        assert_eq!(keys.dangerous_skeyid_e(), bytes(handshake, "skeyid_e"));
+        let key = keys.encryption_key(aes);
+        assert_eq!(key.dangerous_key(), bytes(handshake, "enc_key"));
+        let mut iv = Iv::phase_1(prf, aes, &g_xi, &g_xr);
+        assert_eq!(iv.as_bytes(), bytes(handshake, "iv1"));
+
+        let public = Phase1Public { g_xi: &g_xi, g_xr: &g_xr, cookie_i, cookie_r, sai_b: &sai_b };
+        for number in [4, 5] {
+            let mut body = messages[number][HEADER..].to_vec();
+            iv = key.decrypt(&iv, &mut body).unwrap();
+            assert_eq!(body, bytes(&handshake["messages"][number], "plaintext"));
+            // With encrypted nonces the identities were in MM3 and MM4, for private keys only.
+            if psk.is_some() {
+                let all = payloads(messages[number][16], &body).unwrap();
+                let id = all.iter().find(|p| p.kind == IDENTIFICATION).unwrap().body;
+                let expected = if number == 4 {
+                    skeyid.hash_i(&public, id)
+                } else {
+                    skeyid.hash_r(&public, id)
+                };
+                assert!(expected.verify(all.iter().find(|p| p.kind == HASH).unwrap().body));
+                hashes += 1;
+            }
+        }
+
+        let message_id = u32::from_be_bytes(messages[6][20..24].try_into().unwrap());
+        let mut quick = Exchange::new(prf, &iv, message_id);
+        for number in [6, 7, 8] {
+            let mut body = messages[number][HEADER..].to_vec();
+            quick.iv = key.decrypt(&quick.iv, &mut body).unwrap();
+            assert_eq!(body, bytes(&handshake["messages"][number], "plaintext"));
+            let all = payloads(messages[number][16], &body).unwrap();
+            assert!(quick.hash(&keys, message_id, &all, &body).verify(all[0].body));
+            hashes += 1;
+        }
+    }
+    assert_eq!(hashes, 8);
 }
