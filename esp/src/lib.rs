@@ -17,3 +17,37 @@
 )]
 
 extern crate alloc;
+
+pub mod crypto;
+pub mod udp;
+
+mod wire;
+pub use wire::{Header, NextHeader, ParseError, Spi};
+
+mod transform;
+pub use transform::{Encryption, Integrity, KeymatError, SplitKeymat, Transform, TransformError};
+
+mod config;
+pub use config::{ConfigError, MAX_REPLAY_WINDOW, Mode, SaConfig};
+
+mod lifetime;
+pub use lifetime::{Lifetime, Remaining, Volume};
+
+mod counters;
+pub use counters::Counters;
+
+mod error;
+pub use error::{OpenError, SealError};
+
+mod key;
+pub use key::{Iv, Key};
+
+mod outbound;
+pub use outbound::{OutboundSa, SealJob, Sequence, seal_batch};
+
+mod replay;
+
+mod inbound;
+pub use inbound::{
+    Candidate, Deviation, InboundSa, OpenJob, Opened, Payload, Verified, open_batch,
+};

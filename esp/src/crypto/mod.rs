@@ -1,0 +1,141 @@
+//! The seam to a cryptographic library.
+//!
+//! A [`Provider`] is a plain value, passed when an SA is made; it returns keyed algorithms, which
+//! live in the SA with their key schedules, so that no packet pays for keying. That is the only
+//! moment that allocates.
+//!
+//! A provider may do better than block by block: [`Cipher::decrypt`] sees a whole packet, whose
+//! blocks are independent of each other, and [`seal_batch`](crate::seal_batch) and
+//! [`open_batch`](crate::open_batch) are where packets of several SAs come together.
+
+use alloc::boxed::Box;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::transform::{Encryption, Integrity};
+
+#[cfg(feature = "rustcrypto")]
+mod rustcrypto;
+#[cfg(feature = "rustcrypto")]
+pub use rustcrypto::RustCrypto;
+
+#[cfg(fuzzing)]
+mod null;
+#[cfg(fuzzing)]
+pub use null::NullProvider;
+
+/// Makes keyed algorithms. Keys have the lengths that [`Encryption::key_len`] and
+/// [`Integrity::key_len`] say.
+pub trait Provider {
+    /// A cipher in CBC mode.
+    ///
+    /// # Errors
+    ///
+    /// The provider does not have it.
+    fn cipher(&self, algorithm: Encryption, key: &[u8]) -> Result<Box<dyn Cipher>, Unsupported>;
+
+    /// A truncated HMAC.
+    ///
+    /// # Errors
+    ///
+    /// The provider does not have it.
+    fn mac(&self, algorithm: Integrity, key: &[u8]) -> Result<Box<dyn Mac>, Unsupported>;
+
+    /// A cipher that authenticates.
+    ///
+    /// # Errors
+    ///
+    /// The provider does not have it.
+    fn aead(&self, algorithm: Encryption, key: &[u8]) -> Result<Box<dyn Aead>, Unsupported>;
+}
+
+/// A keyed block cipher in CBC mode. It erases its key when it is dropped.
+pub trait Cipher: Send + Sync {
+    /// Encrypts `blocks`, whole blocks, in place. `iv` is one block.
+    ///
+    /// # Errors
+    ///
+    /// The algorithm failed; the lengths are this crate's duty.
+    fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) -> Result<(), Fault>;
+
+    /// Decrypts `blocks`, whole blocks, in place. `iv` is one block.
+    ///
+    /// # Errors
+    ///
+    /// The algorithm failed; the lengths are this crate's duty.
+    fn decrypt(&self, iv: &[u8], blocks: &mut [u8]) -> Result<(), Fault>;
+}
+
+/// A keyed HMAC, ready to be computed many times. It erases its key when it is dropped.
+pub trait Mac: Send + Sync {
+    /// Computes the HMAC over `parts`, one after the other, and fills `icv` with its first bytes.
+    ///
+    /// # Errors
+    ///
+    /// The algorithm failed, or `icv` is longer than its output.
+    fn sign(&self, parts: [&[u8]; 2], icv: &mut [u8]) -> Result<(), Fault>;
+
+    /// Whether `icv` is that over `parts`, in a time that does not depend on where it differs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mac::sign`].
+    fn verify(&self, parts: [&[u8]; 2], icv: &[u8]) -> Result<bool, Fault> {
+        let mut computed = Zeroizing::new([0; MAX_MAC_LEN]);
+        let computed = computed.get_mut(..icv.len()).ok_or(Fault)?;
+        self.sign(parts, computed)?;
+        Ok(computed.ct_eq(icv).into())
+    }
+}
+
+/// The longest output of a [`Mac`], in bytes.
+const MAX_MAC_LEN: usize = 64;
+
+/// A keyed cipher that authenticates, with a 12-byte nonce and a 16-byte ICV. It erases its key
+/// when it is dropped.
+pub trait Aead: Send + Sync {
+    /// Encrypts `data` in place and fills `icv`.
+    ///
+    /// # Errors
+    ///
+    /// The algorithm failed.
+    fn seal(
+        &self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        icv: &mut [u8; 16],
+    ) -> Result<(), Fault>;
+
+    /// Decrypts `data` in place if `icv` holds; returns whether it does, in a time that does not
+    /// depend on where it differs.
+    ///
+    /// # Errors
+    ///
+    /// The algorithm failed.
+    fn open(
+        &self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        icv: &[u8; 16],
+    ) -> Result<bool, Fault>;
+}
+
+/// A provider does not have an algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// An encryption algorithm, in the role asked for.
+    #[error("the cryptographic provider has no {0:?}")]
+    Encryption(Encryption),
+    /// An integrity algorithm.
+    #[error("the cryptographic provider has no {0:?}")]
+    Integrity(Integrity),
+}
+
+/// An algorithm failed on data of the right length. Software does not; an accelerator may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cryptographic provider failed")]
+pub struct Fault;
