@@ -56,7 +56,6 @@ pub use security_association::{
     Doi, MAX_PROPOSALS, Proposal, ProtocolId, SecurityAssociation, Situation, Transform,
 };
 pub use transform::{
-    AuthenticationAlgorithm, AuthenticationMethod, EncapsulationMode, EncryptionAlgorithm,
-    GroupDescription, HashAlgorithm, LifeType, TransformId,
+    AuthenticationAlgorithm, AuthenticationMethod, EncapsulationMode, LifeType, TransformId,
 };
 pub use vendor_id::{Vendor, VendorId};

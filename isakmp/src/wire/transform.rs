@@ -76,32 +76,6 @@ impl fmt::Display for TransformId {
 }
 
 code_points! {
-    /// The cipher of phase 1 (RFC 2409 App. A, RFC 3602 §5.3).
-    EncryptionAlgorithm(u16), "encryption algorithm" {
-        DES_CBC = 1, "DES-CBC";
-        IDEA_CBC = 2, "IDEA-CBC";
-        BLOWFISH_CBC = 3, "Blowfish-CBC";
-        RC5_CBC = 4, "RC5-CBC";
-        TRIPLE_DES_CBC = 5, "3DES-CBC";
-        CAST_CBC = 6, "CAST-CBC";
-        AES_CBC = 7, "AES-CBC";
-        CAMELLIA_CBC = 8, "Camellia-CBC";
-    }
-}
-
-code_points! {
-    /// The hash of phase 1, whose HMAC is also the prf (RFC 2409 App. A).
-    HashAlgorithm(u16), "hash algorithm" {
-        MD5 = 1, "MD5";
-        SHA = 2, "SHA";
-        TIGER = 3, "Tiger";
-        SHA2_256 = 4, "SHA256";
-        SHA2_384 = 5, "SHA384";
-        SHA2_512 = 6, "SHA512";
-    }
-}
-
-code_points! {
     /// How phase 1 authenticates (RFC 2409 App. A).
     AuthenticationMethod(u16), "authentication method" {
         PRE_SHARED_KEY = 1, "pre-share";
@@ -113,28 +87,6 @@ code_points! {
         ECDSA_P384 = 10, "ECDSA-sig P-384";
         XAUTH_INIT_PRE_SHARED_KEY = 65001, "XAUTHInitPreShared";
         XAUTH_RESPOND_PRE_SHARED_KEY = 65002, "XAUTHRespPreShared";
-    }
-}
-
-code_points! {
-    /// A Diffie-Hellman group (RFC 2409 §6, RFC 3526, RFC 5903, RFC 5114).
-    GroupDescription(u16), "group" {
-        MODP_768 = 1, "MODP-768";
-        MODP_1024 = 2, "MODP-1024";
-        EC2N_155 = 3, "EC2N-155";
-        EC2N_185 = 4, "EC2N-185";
-        MODP_1536 = 5, "MODP-1536";
-        MODP_2048 = 14, "MODP-2048";
-        MODP_3072 = 15, "MODP-3072";
-        MODP_4096 = 16, "MODP-4096";
-        MODP_6144 = 17, "MODP-6144";
-        MODP_8192 = 18, "MODP-8192";
-        ECP_256 = 19, "ECP-256";
-        ECP_384 = 20, "ECP-384";
-        ECP_521 = 21, "ECP-521";
-        MODP_1024_160 = 22, "MODP-1024-160";
-        MODP_2048_224 = 23, "MODP-2048-224";
-        MODP_2048_256 = 24, "MODP-2048-256";
     }
 }
 
