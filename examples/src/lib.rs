@@ -1,1 +1,10 @@
 //! What the example programs share: the reader of IOS configuration, capture files, the lab underlay.
+
+extern crate alloc;
+
+pub mod capture;
+pub mod ios;
+pub mod keys;
+pub mod lab;
+pub mod options;
+pub mod packet;
