@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod observer;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use core::convert::Infallible;
 use std::{fs, path::Path};
