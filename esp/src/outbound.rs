@@ -301,3 +301,109 @@ pub fn seal_batch(jobs: &mut [SealJob<'_>]) {
         };
     }
 }
+
+#[cfg(all(test, feature = "rustcrypto"))]
+mod tests {
+    use super::{OutboundSa, SEQUENCE_MARGIN};
+    use crate::crypto::RustCrypto;
+    use crate::{
+        InboundSa, Mode, NextHeader, OpenError, Opened, SaConfig, SealError, Spi, Transform,
+    };
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use core::convert::Infallible;
+    use rand_core::{TryCryptoRng, TryRng};
+
+    const SPI: Spi = Spi(0x1234_5678);
+
+    struct Zeros;
+
+    impl TryRng for Zeros {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            Ok(0)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            Ok(0)
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Zeros {}
+
+    fn pair(transform: Transform, extended: bool) -> (OutboundSa, InboundSa) {
+        let config = SaConfig::new(SPI, transform, Mode::Transport).extended_sequence(extended);
+        let keymat = vec![7; transform.keymat_len()];
+        (
+            OutboundSa::new(&RustCrypto, &config, &keymat).unwrap(),
+            InboundSa::new(&RustCrypto, &config, &keymat).unwrap(),
+        )
+    }
+
+    fn seal(sa: &mut OutboundSa) -> Result<Vec<u8>, SealError> {
+        let mut buffer = [0; 100];
+        let packet = sa.seal(&mut Zeros, NextHeader::GRE, &mut buffer, 40..50)?;
+        Ok(buffer[packet].to_vec())
+    }
+
+    fn open(sa: &mut InboundSa, mut packet: Vec<u8>) -> Result<u64, OpenError> {
+        let end = packet.len();
+        match sa.open(&mut packet, 0..end)? {
+            Opened::Payload(payload) => Ok(payload.sequence),
+            Opened::Dummy => panic!("a dummy"),
+        }
+    }
+
+    #[test]
+    fn thirty_two_bits_are_never_exceeded() {
+        let (mut out, mut inside) = pair(Transform::ESP_3DES_SHA, false);
+        out.skip_to_sequence(0xffff_fffe - SEQUENCE_MARGIN);
+        assert!(!out.soft_expired());
+        seal(&mut out).unwrap();
+        seal(&mut out).unwrap();
+        assert!(out.soft_expired());
+
+        out.skip_to_sequence(0xffff_fffe);
+        let last = seal(&mut out).unwrap();
+        assert_eq!(last[4..8], [0xff; 4]);
+        assert_eq!(open(&mut inside, last), Ok(0xffff_ffff));
+        for refused in 1..4 {
+            assert_eq!(seal(&mut out), Err(SealError::SequenceExhausted { spi: SPI }));
+            assert_eq!(out.counters().replay_rollover_send, refused);
+        }
+        assert_eq!((out.last_sequence(), out.counters().encaps), (0xffff_ffff, 3));
+    }
+
+    /// The high half is in the ICV: a receiver that does not know it refuses the packet.
+    #[test]
+    fn extended_numbers_go_on_behind_thirty_two_bits() {
+        for transform in [Transform::ESP_3DES_SHA, Transform::ESP_GCM_256] {
+            let (mut out, mut inside) = pair(transform, true);
+            for start in [0xffff_fffd, 0x1_8000_0000, 0x1_ffff_fff0, 0x2_8000_0000] {
+                out.skip_to_sequence(start);
+                let packets: Vec<_> = (0..40).map(|_| seal(&mut out).unwrap()).collect();
+                // In order, but for two that come late, over the edge.
+                let (late, rest): (Vec<_>, Vec<_>) = (start + 1..)
+                    .zip(packets.clone())
+                    .partition(|(sequence, _)| [start + 2, start + 3].contains(sequence));
+                for (sequence, packet) in rest.into_iter().chain(late) {
+                    assert_eq!(open(&mut inside, packet), Ok(sequence));
+                }
+                assert!(packets.into_iter().all(|packet| open(&mut inside, packet).is_err()));
+            }
+            let (_, mut lost) = pair(transform, true);
+            let packet = seal(&mut out).unwrap();
+            assert_eq!(open(&mut lost, packet), Err(OpenError::IntegrityCheck { spi: SPI }));
+
+            out.skip_to_sequence(u64::MAX - 1);
+            assert!(seal(&mut out).is_ok());
+            assert_eq!(seal(&mut out), Err(SealError::SequenceExhausted { spi: SPI }));
+        }
+    }
+}

@@ -9,6 +9,7 @@
 //! [`open_batch`](crate::open_batch) are where packets of several SAs come together.
 
 use alloc::boxed::Box;
+use core::fmt::Debug;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -27,7 +28,7 @@ pub use null::NullProvider;
 
 /// Makes keyed algorithms. Keys have the lengths that [`Encryption::key_len`] and
 /// [`Integrity::key_len`] say.
-pub trait Provider {
+pub trait Provider: Debug + Send + Sync {
     /// A cipher in CBC mode.
     ///
     /// # Errors

@@ -163,3 +163,28 @@ where
         Ok(self.0.decrypt_inout_detached(nonce.into(), aad, data.into(), icv.into()).is_ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aes_gcm::AesGcm;
+    use cipher::consts::U12;
+    use hmac::EagerHash;
+    use zeroize::ZeroizeOnDrop;
+
+    /// Holds at compile time, with the features of this workspace.
+    #[test]
+    fn keys_are_erased() {
+        fn is_erased<T: ZeroizeOnDrop>() {}
+        is_erased::<des::TdesEde3>();
+        is_erased::<aes::Aes128>();
+        is_erased::<aes::Aes192>();
+        is_erased::<aes::Aes256>();
+        is_erased::<AesGcm<aes::Aes256, U12>>();
+        // An HMAC is two of its hash's states, without the marker itself.
+        is_erased::<<md5::Md5 as EagerHash>::Core>();
+        is_erased::<<sha1::Sha1 as EagerHash>::Core>();
+        is_erased::<<sha2::Sha256 as EagerHash>::Core>();
+        is_erased::<<sha2::Sha384 as EagerHash>::Core>();
+        is_erased::<<sha2::Sha512 as EagerHash>::Core>();
+    }
+}

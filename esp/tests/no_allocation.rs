@@ -1,0 +1,122 @@
+//! Sealing and opening allocate nothing, also where they fail.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+mod support;
+
+use dmvpn_esp::{
+    Lifetime, Mode, NextHeader, OpenJob, Opened, SaConfig, SealJob, Transform, Volume, open_batch,
+    seal_batch,
+};
+use support::{Counting, config, pair, transforms};
+
+fn allocations(run: impl FnOnce()) -> u64 {
+    allocation_counter::measure(run).count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(core::hint::black_box(vec![1]))), 1);
+    let transform = Transform::ESP_3DES_SHA;
+    assert!(allocations(|| drop(pair(&config(transform, Mode::Transport), transform))) > 0);
+}
+
+fn each_sa(mut run: impl FnMut(&SaConfig, Transform, NextHeader)) {
+    for transform in transforms() {
+        for (mode, next_header) in
+            [(Mode::Transport, NextHeader::GRE), (Mode::Tunnel, NextHeader::IPV4)]
+        {
+            for extended in [false, true] {
+                let config = config(transform, mode).extended_sequence(extended);
+                run(&config, transform, next_header);
+            }
+        }
+    }
+}
+
+/// A buffer with an IPv4 packet of 40 bytes at 100.
+fn buffer() -> [u8; 300] {
+    let mut buffer = [0; 300];
+    buffer[100] = 0x45;
+    buffer[103] = 40;
+    buffer
+}
+
+#[test]
+fn seal_and_open() {
+    each_sa(|config, transform, next_header| {
+        let (mut out, mut inside) = pair(config, transform);
+        let mut rng = Counting::default();
+        let mut buffer = buffer();
+        let counted = allocations(|| {
+            for _ in 0..3 {
+                let packet = out.seal(&mut rng, next_header, &mut buffer, 100..140).unwrap();
+                let opened = inside.open(&mut buffer, packet).unwrap();
+                assert!(matches!(opened, Opened::Payload(payload) if payload.range == (100..140)));
+            }
+            let packet = out.seal(&mut rng, NextHeader::NONE, &mut buffer, 100..140).unwrap();
+            assert_eq!(inside.open(&mut buffer, packet), Ok(Opened::Dummy));
+        });
+        assert_eq!(counted, 0, "{config:?}");
+    });
+}
+
+#[test]
+fn every_refusal() {
+    each_sa(|config, transform, next_header| {
+        let once = Volume { bytes: None, packets: Some(2) };
+        let limited = config.clone().lifetime(Lifetime { soft: once, hard: once });
+        let (mut out, mut inside) = pair(&limited, transform);
+        let mut rng = Counting::default();
+        let mut buffer = buffer();
+        let counted = allocations(|| {
+            assert!(out.seal(&mut rng, next_header, &mut buffer, 2..42).is_err());
+            assert!(out.seal(&mut rng, next_header, &mut buffer, 259..299).is_err());
+            assert!(out.seal(&mut rng, next_header, &mut buffer, 280..320).is_err());
+            let packet = out.seal(&mut rng, next_header, &mut buffer, 100..140).unwrap();
+            let mut forged = buffer;
+            forged[packet.end - 1] ^= 1;
+            assert!(inside.open(&mut forged, packet.clone()).is_err());
+            for end in packet.clone() {
+                assert!(inside.open(&mut buffer, packet.start..end).is_err());
+            }
+            let mut copy = buffer;
+            assert!(inside.open(&mut buffer, packet.clone()).is_ok());
+            assert!(inside.open(&mut copy, packet.clone()).is_err());
+            assert!(inside.open(&mut copy, packet.start..400).is_err());
+            copy[packet.start] ^= 1;
+            assert!(inside.open(&mut copy, packet).is_err());
+            // A tunnel's packet that is not as long as it says.
+            buffer[103] = 41;
+            let packet = out.seal(&mut rng, next_header, &mut buffer, 100..140).unwrap();
+            assert_eq!(inside.open(&mut buffer, packet).is_err(), next_header == NextHeader::IPV4);
+            assert!(out.seal(&mut rng, next_header, &mut buffer, 100..140).is_err());
+        });
+        assert_eq!(counted, 0, "{config:?}");
+    });
+}
+
+#[test]
+fn batches() {
+    each_sa(|config, transform, next_header| {
+        let (mut out, mut inside) = pair(config, transform);
+        let mut rng = Counting::default();
+        let mut buffer = buffer();
+        let counted = allocations(|| {
+            let sequence = out.reserve(40).unwrap();
+            let iv = out.key().draw_iv(&mut rng);
+            let mut jobs =
+                [SealJob::new(out.key(), sequence, iv, next_header, &mut buffer, 100..140)
+                    .unwrap()];
+            seal_batch(&mut jobs);
+            let packet = jobs[0].packet().unwrap();
+            let candidate = inside.check(&buffer, packet).unwrap();
+            let mut jobs = [OpenJob::new(inside.key(), candidate, &mut buffer)];
+            open_batch(&mut jobs);
+            let [job] = jobs;
+            let verified = job.finish();
+            assert!(inside.commit(verified).is_ok());
+        });
+        assert_eq!(counted, 0, "{config:?}");
+    });
+}
