@@ -17,3 +17,6 @@
 )]
 
 extern crate alloc;
+
+pub mod mtu;
+pub mod traffic_class;

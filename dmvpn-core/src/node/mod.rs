@@ -1,0 +1,728 @@
+//! The node: one ISAKMP endpoint, one NHRP endpoint for each tunnel, and the tables between them.
+
+mod access;
+mod inbound;
+mod outbound;
+mod protection;
+mod resolution;
+
+pub use access::TableSizes;
+pub use inbound::Inbound;
+pub use outbound::{NextHop, Outbound};
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use chacha20::ChaCha20Rng;
+use dmvpn_isakmp::crypto::{Job, JobResult};
+use dmvpn_isakmp::{Identity, Path, Protection, ProtectionId, Remote};
+use dmvpn_time::{Instant, LatestSeen, Timers};
+use rand_core::{CryptoRng, Rng, SeedableRng};
+
+use crate::config::Config;
+use crate::event::Event;
+use crate::interface::InterfaceState;
+use crate::key_log::LoggedKey;
+use crate::peer::{self, Peer, PeerId, Whereabouts};
+use crate::trace::{Record, Ring, Socket, SocketChange, System, Traced};
+use crate::tunnel::{IpsecProfile, TunnelConfig, TunnelId, TunnelMode};
+use crate::underlay::{Transmit, Transport, Underlay};
+
+/// A DMVPN router's tunnels, hub or spoke, without its sockets.
+///
+/// The methods sort into four kinds, as in every endpoint of the suite:
+///
+/// - **commands** and **`handle_*`** take `now` first and change something; the data path is
+///   [`handle_packet`](Self::handle_packet) and [`send`](Self::send);
+/// - **`poll_*`** hand out what these caused, in any order;
+/// - **[`poll_timeout`](Self::poll_timeout)** says when to call
+///   [`handle_timeout`](Self::handle_timeout);
+/// - **views** borrow plain structs: what the `show` commands print.
+#[derive(Debug)]
+pub struct Node {
+    config: Arc<Config>,
+    latest: LatestSeen,
+    rng: ChaCha20Rng,
+    isakmp: dmvpn_isakmp::Endpoint,
+    tunnels: BTreeMap<TunnelId, Tunnel>,
+    /// Which tunnel a GRE packet to an address with a key is for.
+    by_key: BTreeMap<(IpAddr, Option<u32>), TunnelId>,
+    protections: BTreeMap<ProtectionId, ProtectedGroup>,
+    peers: BTreeMap<PeerId, Peer>,
+    by_whereabouts: BTreeMap<Whereabouts, PeerId>,
+    sessions: BTreeMap<dmvpn_isakmp::PeerId, Session>,
+    inbound: BTreeMap<u32, peer::Inbound>,
+    timers: Timers<Timer>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    keys: VecDeque<LoggedKey>,
+    ring: Ring,
+    /// A passive socket whose binding IOS would print next; read by the trace ring only.
+    binding: Option<Socket>,
+    /// A data packet made a child do something that is still to be taken.
+    unsettled: bool,
+    counters: Counters,
+    next_peer: u64,
+    next_protection: u32,
+}
+
+/// A tunnel with its state.
+#[derive(Debug)]
+struct Tunnel {
+    config: TunnelConfig,
+    nhrp: dmvpn_nhrp::Endpoint,
+    gre: dmvpn_gre::Sender,
+    interface: InterfaceState,
+    protection: Option<ProtectionId>,
+    counters: TunnelCounters,
+}
+
+/// Tunnels with the same source and the same profile share their security associations.
+#[derive(Debug)]
+struct ProtectedGroup {
+    source: IpAddr,
+    destination: Option<IpAddr>,
+    profile: IpsecProfile,
+    tunnels: BTreeSet<TunnelId>,
+}
+
+/// What key management says about the other end of a phase 1.
+#[derive(Debug)]
+struct Session {
+    identity: Option<Identity>,
+    path: Option<Path>,
+    peers: BTreeMap<ProtectionId, PeerId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Open the crypto socket again.
+    Reopen(PeerId),
+}
+
+/// Counters over everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Packets from the underlay.
+    pub received: u64,
+    /// Of these, discarded.
+    pub discarded: u64,
+    /// ESP packets without a security association ("invalid sa (rcv)").
+    pub unknown_spi: u64,
+    /// GRE in clear on a protected tunnel, discarded.
+    pub unprotected: u64,
+    /// GRE for no tunnel.
+    pub no_tunnel: u64,
+    /// Transmits dropped because nobody polled.
+    pub transmits_dropped: u64,
+    /// Events dropped because nobody polled.
+    pub events_dropped: u64,
+    /// Trace records lost because nobody polled.
+    pub traces_dropped: u64,
+}
+
+/// Counters of one tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TunnelCounters {
+    /// Inner packets received.
+    pub received: u64,
+    /// Inner packets sent.
+    pub sent: u64,
+    /// Inner packets not sent: the next hop has no NBMA address.
+    pub unresolved: u64,
+    /// Inner packets not sent: larger than the MTU.
+    pub too_big: u64,
+    /// Inner packets not sent: no security association.
+    pub no_sa: u64,
+    /// Packets received and dropped for their congestion mark (RFC 6040 §4.2).
+    pub congestion: u64,
+    /// TCP segments whose MSS option was lowered.
+    pub mss_adjusted: u64,
+}
+
+/// Why a tunnel could not be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddTunnelError {
+    /// There is one of this number already.
+    #[error("{0} exists")]
+    Exists(TunnelId),
+    /// Another tunnel has the same source address and key, so that packets could not be told apart.
+    #[error("{tunnel} has source {source_address} and key {key:?} already")]
+    SameSourceAndKey {
+        /// The other tunnel.
+        tunnel: TunnelId,
+        /// The source address.
+        source_address: IpAddr,
+        /// The key.
+        key: Option<u32>,
+    },
+    /// Another tunnel has the same source address with another profile, or with none: what arrives
+    /// could not be told apart before it is decrypted.
+    #[error("{tunnel} protects the same source address in another way")]
+    OtherProtection {
+        /// The other tunnel.
+        tunnel: TunnelId,
+    },
+}
+
+impl Node {
+    /// Octets that `send` may need in front of a packet: ESP header (8) and IV (16), the IP header
+    /// of tunnel mode (40), GRE (16).
+    pub const MAX_HEADROOM: usize = 80;
+    /// Octets that `send` may need behind a packet: padding and trailer (17), and the longest
+    /// integrity check value (32).
+    pub const MAX_TAILROOM: usize = 49;
+
+    /// A node without tunnels.
+    ///
+    /// `rng` is drawn from here only: it seeds a generator for the node and one for each child, so
+    /// that the same seed and the same inputs give the same octets.
+    #[must_use]
+    pub fn new(config: Arc<Config>, mut rng: Box<dyn CryptoRng + Send>, now: Instant) -> Self {
+        let mut own = fork(&mut rng);
+        let isakmp =
+            dmvpn_isakmp::Endpoint::new(Arc::clone(&config.isakmp), Box::new(fork(&mut own)), now);
+        Self {
+            latest: LatestSeen::new(now),
+            rng: own,
+            isakmp,
+            tunnels: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            protections: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            by_whereabouts: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            inbound: BTreeMap::new(),
+            timers: Timers::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            keys: VecDeque::new(),
+            ring: Ring::new(config.trace_capacity),
+            binding: None,
+            unsettled: false,
+            counters: Counters::default(),
+            next_peer: 0,
+            next_protection: 0,
+            config,
+        }
+    }
+
+    // -- commands ---------------------------------------------------------------------------
+
+    /// Adds a tunnel interface and, unless it is configured `shutdown`, brings it up.
+    ///
+    /// # Errors
+    ///
+    /// [`AddTunnelError`]; nothing changed then.
+    pub fn add_tunnel(
+        &mut self,
+        now: Instant,
+        id: TunnelId,
+        config: TunnelConfig,
+    ) -> Result<(), AddTunnelError> {
+        let now = self.latest.observe(now);
+        let protection = self.check_tunnel(id, &config)?;
+        let protection = match (protection, &config.protection) {
+            (Some(existing), _) => Some(existing),
+            (None, Some(profile)) => {
+                let new = ProtectionId(self.next_protection);
+                self.next_protection = self.next_protection.saturating_add(1);
+                self.protections.insert(
+                    new,
+                    ProtectedGroup {
+                        source: config.source,
+                        destination: destination(&config),
+                        profile: profile.clone(),
+                        tunnels: BTreeSet::new(),
+                    },
+                );
+                Some(new)
+            }
+            (None, None) => None,
+        };
+        let nhrp =
+            dmvpn_nhrp::Endpoint::new(Arc::clone(&config.nhrp), Box::new(fork(&mut self.rng)), now);
+        let mut gre = dmvpn_gre::Sender::new(config.key);
+        if config.checksum {
+            gre = gre.with_checksum();
+        }
+        let up = !config.shutdown;
+        self.by_key.insert((config.source, config.key), id);
+        self.tunnels.insert(
+            id,
+            Tunnel {
+                config,
+                nhrp,
+                gre,
+                interface: InterfaceState::AdministrativelyDown,
+                protection,
+                counters: TunnelCounters::default(),
+            },
+        );
+        if up {
+            self.no_shutdown(now, id);
+        }
+        Ok(())
+    }
+
+    /// `no shutdown`: brings a tunnel up. Does nothing if it is.
+    pub fn no_shutdown(&mut self, now: Instant, id: TunnelId) {
+        let now = self.latest.observe(now);
+        let Some(tunnel) = self.tunnels.get_mut(&id) else { return };
+        if tunnel.interface != InterfaceState::AdministrativelyDown {
+            return;
+        }
+        tunnel.interface = InterfaceState::Down;
+        let destination = destination(&tunnel.config);
+        let protection = tunnel.protection;
+        match (destination, protection) {
+            (Some(remote), Some(protection)) => {
+                self.start_protected_spoke(now, id, protection, remote);
+            }
+            (Some(remote), None) => self.start_clear_spoke(now, id, remote),
+            (None, _) => self.start_multipoint(now, id, protection),
+        }
+        self.settle(now);
+    }
+
+    /// `shutdown`: says goodbye to NHRP and ISAKMP, and forgets the tunnel's peers.
+    pub fn shutdown(&mut self, now: Instant, id: TunnelId) {
+        let now = self.latest.observe(now);
+        let Some(tunnel) = self.tunnels.get(&id) else { return };
+        if tunnel.interface == InterfaceState::AdministrativelyDown {
+            return;
+        }
+        let protection = tunnel.protection;
+        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_down);
+        // The purge goes out while there are security associations to carry it.
+        self.settle(now);
+        self.line_down(now, id);
+        if let Some(tunnel) = self.tunnels.get_mut(&id) {
+            tunnel.interface = InterfaceState::AdministrativelyDown;
+        }
+        match protection {
+            Some(protection) => self.leave_protection(now, id, protection),
+            None => self.forget_clear_peers(id),
+        }
+        self.settle(now);
+    }
+
+    /// `no interface tunnel`: shuts the tunnel down and removes it.
+    pub fn remove_tunnel(&mut self, now: Instant, id: TunnelId) {
+        let now = self.latest.observe(now);
+        self.shutdown(now, id);
+        if let Some(tunnel) = self.tunnels.remove(&id) {
+            self.by_key.remove(&(tunnel.config.source, tunnel.config.key));
+            if let Some(protection) = tunnel.protection
+                && !self.tunnels.values().any(|other| other.protection == Some(protection))
+            {
+                self.protections.remove(&protection);
+            }
+        }
+    }
+
+    /// `clear crypto session`: deletes the peer's security associations. A socket that we want is
+    /// opened again.
+    pub fn clear_session(&mut self, now: Instant, peer: PeerId) {
+        let now = self.latest.observe(now);
+        if let Some(ike) = self.peers.get(&peer).and_then(|peer| peer.ike) {
+            self.isakmp.close(now, ike);
+        }
+        self.settle(now);
+    }
+
+    /// The path towards a peer takes packets of at most `mtu` octets (ICMP "fragmentation needed"
+    /// or "packet too big", which the owner has found plausible). It holds until it is set again.
+    pub fn set_path_mtu(&mut self, peer: PeerId, mtu: u16) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.path_mtu = mtu.max(68);
+        }
+    }
+
+    // -- handle -----------------------------------------------------------------------------
+
+    /// Does what is due. Early or repeated calls do nothing observable.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.latest.observe(now);
+        self.isakmp.handle_timeout(now);
+        let due: alloc::vec::Vec<TunnelId> = self
+            .tunnels
+            .iter()
+            .filter(|(_, tunnel)| tunnel.nhrp.poll_timeout().is_some_and(|at| at <= now))
+            .map(|(id, _)| *id)
+            .collect();
+        self.settle(now);
+        for id in due {
+            self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::handle_timeout);
+            self.settle(now);
+        }
+        while let Some(Timer::Reopen(peer)) = self.timers.pop_due(now) {
+            self.reopen(now, peer);
+            self.settle(now);
+        }
+    }
+
+    /// The result of a job that [`poll_job`](Self::poll_job) gave.
+    ///
+    /// # Errors
+    ///
+    /// A result that nobody waits for any more changes nothing.
+    pub fn handle_job(
+        &mut self,
+        now: Instant,
+        result: JobResult,
+    ) -> Result<(), crate::error::Discard> {
+        let now = self.latest.observe(now);
+        let outcome = self.isakmp.handle_job(now, result);
+        self.settle(now);
+        Ok(outcome?)
+    }
+
+    // -- poll -------------------------------------------------------------------------------
+
+    /// A packet of the control plane to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// Something that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A trace record.
+    pub fn poll_trace(&mut self) -> Option<Traced> {
+        self.ring.pop()
+    }
+
+    /// A Diffie-Hellman job to run on any thread, if ISAKMP is configured to hand them out.
+    pub fn poll_job(&mut self) -> Option<Job> {
+        self.isakmp.poll_job()
+    }
+
+    /// A session key, if the configuration asked for them
+    /// ([`dangerous_key_log`](crate::ConfigBuilder::dangerous_key_log)).
+    pub fn dangerous_poll_key(&mut self) -> Option<LoggedKey> {
+        self.keys.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout): absolute, and never later than the
+    /// next thing due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let children = self.tunnels.values().filter_map(|tunnel| tunnel.nhrp.poll_timeout());
+        children.chain(self.isakmp.poll_timeout()).chain(self.timers.next()).min()
+    }
+
+    // -- between the children -----------------------------------------------------------------
+
+    /// Moves everything that the children caused to where it belongs, until nothing is left
+    /// (contract rule 2).
+    fn settle(&mut self, now: Instant) {
+        loop {
+            self.absorb_isakmp_traces();
+            let mut progress = self.take_isakmp_events(now);
+            progress |= self.take_isakmp_transmits();
+            progress |= self.take_nhrp_output(now);
+            if !progress {
+                break;
+            }
+        }
+        self.counters.traces_dropped = self.ring.overwritten();
+    }
+
+    fn transmit(&mut self, transmit: Transmit) {
+        if self.transmits.len() >= self.config.queue {
+            self.counters.transmits_dropped = self.counters.transmits_dropped.saturating_add(1);
+        } else {
+            self.transmits.push_back(transmit);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() >= self.config.queue {
+            self.counters.events_dropped = self.counters.events_dropped.saturating_add(1);
+        } else {
+            self.events.push_back(event);
+        }
+    }
+
+    fn system(&mut self, now: Instant, message: System) {
+        self.ring.push(now, Record::System(message));
+    }
+
+    fn take_isakmp_transmits(&mut self) -> bool {
+        let mut any = false;
+        while let Some(message) = self.isakmp.poll_transmit() {
+            any = true;
+            let transport = match message.path.transport {
+                dmvpn_isakmp::Transport::Isakmp => Transport::Isakmp,
+                dmvpn_isakmp::Transport::NatT => Transport::NatT,
+            };
+            let packet = if message.non_esp_marker {
+                let mut packet = bytes::BytesMut::with_capacity(
+                    message.payload.len().saturating_add(dmvpn_esp::udp::NON_ESP_MARKER.len()),
+                );
+                packet.extend_from_slice(&dmvpn_esp::udp::NON_ESP_MARKER);
+                packet.extend_from_slice(&message.payload);
+                packet.freeze()
+            } else {
+                message.payload
+            };
+            let underlay = Underlay {
+                transport,
+                local: message.path.local,
+                remote: message.path.remote,
+                traffic_class: crate::traffic_class::CONTROL,
+                dont_fragment: false,
+            };
+            self.transmit(Transmit { underlay, packet });
+        }
+        any
+    }
+
+    // -- tunnels ------------------------------------------------------------------------------
+
+    /// Whether a tunnel can be added, and which existing protection it shares.
+    fn check_tunnel(
+        &self,
+        id: TunnelId,
+        config: &TunnelConfig,
+    ) -> Result<Option<ProtectionId>, AddTunnelError> {
+        if self.tunnels.contains_key(&id) {
+            return Err(AddTunnelError::Exists(id));
+        }
+        if let Some(tunnel) = self.by_key.get(&(config.source, config.key)) {
+            return Err(AddTunnelError::SameSourceAndKey {
+                tunnel: *tunnel,
+                source_address: config.source,
+                key: config.key,
+            });
+        }
+        for (other_id, other) in &self.tunnels {
+            if other.config.source == config.source && other.config.protection != config.protection
+            {
+                return Err(AddTunnelError::OtherProtection { tunnel: *other_id });
+            }
+        }
+        Ok(self
+            .protections
+            .iter()
+            .find(|(_, group)| {
+                group.source == config.source && group.destination == destination(config)
+            })
+            .map(|(id, _)| *id))
+    }
+
+    /// A spoke of phase 1: the order of calls is the guide's order of debug lines.
+    fn start_protected_spoke(
+        &mut self,
+        now: Instant,
+        id: TunnelId,
+        protection: ProtectionId,
+        remote: IpAddr,
+    ) {
+        let Some(tunnel) = self.tunnels.get(&id) else { return };
+        let whereabouts = Whereabouts {
+            protection: Some(protection),
+            local: tunnel.config.source,
+            remote,
+            port: 0,
+        };
+        let peer = self.peer_at(whereabouts);
+        self.trace_socket(now, id, Some(remote), |profile| SocketChange::Opening { profile });
+        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_up);
+        self.trace_socket(now, id, None, |_| SocketChange::Listening);
+        self.join_protection(now, id, protection);
+        self.trace_socket(now, id, Some(remote), |_| SocketChange::ActiveOpen);
+        self.want(now, peer);
+        // Another tunnel may share a socket that is open already.
+        if self.peers.get(&peer).is_some_and(|peer| peer.outbound.is_some()) {
+            self.socket_up(now, peer);
+        }
+    }
+
+    fn start_clear_spoke(&mut self, now: Instant, id: TunnelId, remote: IpAddr) {
+        let Some(tunnel) = self.tunnels.get(&id) else { return };
+        let whereabouts =
+            Whereabouts { protection: None, local: tunnel.config.source, remote, port: 0 };
+        let peer = self.peer_at(whereabouts);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.wanted = true;
+        }
+        self.join_flow(peer, id);
+        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_up);
+        self.link_up(now, id, peer);
+        self.line_up(now, id);
+    }
+
+    fn start_multipoint(&mut self, now: Instant, id: TunnelId, protection: Option<ProtectionId>) {
+        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_up);
+        if let Some(protection) = protection {
+            self.join_protection(now, id, protection);
+        }
+        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::register);
+        self.line_up(now, id);
+        self.open_servers(now, id);
+    }
+
+    /// The line protocol comes up: NHRP hears of it between the two system messages, as on IOS.
+    fn line_up(&mut self, now: Instant, id: TunnelId) {
+        let Some(tunnel) = self.tunnels.get_mut(&id) else { return };
+        if tunnel.interface == InterfaceState::Up {
+            return;
+        }
+        tunnel.interface = InterfaceState::Up;
+        self.system(now, System::Link { tunnel: id, up: true });
+        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_up);
+        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::register);
+        self.system(now, System::LineProtocol { tunnel: id, up: true });
+        self.event(Event::InterfaceUp { tunnel: id });
+    }
+
+    fn line_down(&mut self, now: Instant, id: TunnelId) {
+        let Some(tunnel) = self.tunnels.get_mut(&id) else { return };
+        if tunnel.interface != InterfaceState::Up {
+            return;
+        }
+        tunnel.interface = InterfaceState::Down;
+        self.system(now, System::LineProtocol { tunnel: id, up: false });
+        self.system(now, System::Link { tunnel: id, up: false });
+        self.event(Event::InterfaceDown { tunnel: id });
+    }
+
+    // -- peers --------------------------------------------------------------------------------
+
+    /// The peer at a place; a new one if there is none.
+    fn peer_at(&mut self, whereabouts: Whereabouts) -> PeerId {
+        if let Some(peer) = self.by_whereabouts.get(&whereabouts) {
+            return *peer;
+        }
+        let id = PeerId(self.next_peer);
+        self.next_peer = self.next_peer.saturating_add(1);
+        let mut peer = Peer::new(whereabouts, self.config.path_mtu);
+        for tunnel in self.tunnels_of(whereabouts.protection) {
+            if let Some(tunnel_config) = self.tunnels.get(&tunnel).map(|tunnel| &tunnel.config) {
+                peer.flows.insert(tunnel, dmvpn_gre::Receiver::new(tunnel_config.key));
+            }
+        }
+        self.peers.insert(id, peer);
+        self.by_whereabouts.insert(whereabouts, id);
+        id
+    }
+
+    /// The tunnels whose GRE a protection carries.
+    fn tunnels_of(&self, protection: Option<ProtectionId>) -> BTreeSet<TunnelId> {
+        protection
+            .and_then(|id| self.protections.get(&id))
+            .map(|group| group.tunnels.clone())
+            .unwrap_or_default()
+    }
+
+    fn join_flow(&mut self, peer: PeerId, id: TunnelId) {
+        let key = self.tunnels.get(&id).and_then(|tunnel| tunnel.config.key);
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.flows.entry(id).or_insert_with(|| dmvpn_gre::Receiver::new(key));
+        }
+    }
+
+    /// A tunnel without protection goes: its peers go with it.
+    fn forget_clear_peers(&mut self, id: TunnelId) {
+        let peers: alloc::vec::Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| {
+                peer.whereabouts.protection.is_none() && peer.flows.contains_key(&id)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for peer in peers {
+            if let Some(entry) = self.peers.get_mut(&peer) {
+                entry.flows.remove(&id);
+                if entry.flows.is_empty() {
+                    entry.wanted = false;
+                    entry.bindings = 0;
+                }
+            }
+            self.forget_if_idle(peer);
+        }
+    }
+
+    /// Forgets a peer that nothing holds any more.
+    fn forget_if_idle(&mut self, id: PeerId) {
+        if self.peers.get(&id).is_some_and(Peer::is_idle)
+            && let Some(peer) = self.peers.remove(&id)
+        {
+            self.timers.cancel(&Timer::Reopen(id));
+            if self.by_whereabouts.get(&peer.whereabouts) == Some(&id) {
+                self.by_whereabouts.remove(&peer.whereabouts);
+            }
+        }
+    }
+
+    fn trace_socket(
+        &mut self,
+        now: Instant,
+        id: TunnelId,
+        remote: Option<IpAddr>,
+        change: impl FnOnce(alloc::string::String) -> SocketChange,
+    ) {
+        if !self.ring.is_on() {
+            return;
+        }
+        let Some(tunnel) = self.tunnels.get(&id) else { return };
+        let profile = tunnel.config.protection.as_ref().map(|profile| profile.name.clone());
+        let socket = Socket {
+            tunnel: id,
+            multipoint: tunnel.config.is_multipoint(),
+            local: tunnel.config.source,
+            remote,
+            change: change(profile.unwrap_or_default()),
+        };
+        self.ring.push(now, Record::Socket(socket));
+    }
+}
+
+/// The other end of a point-to-point tunnel.
+fn destination(config: &TunnelConfig) -> Option<IpAddr> {
+    match config.mode {
+        TunnelMode::PointToPoint { destination } => Some(destination),
+        TunnelMode::Multipoint => None,
+    }
+}
+
+/// A generator of its own, seeded from another.
+fn fork(rng: &mut (impl Rng + ?Sized)) -> ChaCha20Rng {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    ChaCha20Rng::from_seed(seed)
+}
+
+impl ProtectedGroup {
+    /// What key management is to negotiate.
+    fn negotiable(&self) -> Protection {
+        let remote = self.destination.map_or(Remote::Any, Remote::Host);
+        Protection {
+            proposals: self.profile.proposals.clone(),
+            mode: self.profile.mode,
+            lifetime: self.profile.lifetime,
+            pfs: self.profile.pfs,
+            ..Protection::gre(self.source, remote)
+        }
+    }
+}
+
+/// The pause before the next attempt to open a socket: 5 s, doubled with each failure in a row up to
+/// a minute, and up to a quarter more, so that many spokes do not come back in step.
+fn pause(failures: u32, rng: &mut impl Rng) -> Duration {
+    let doublings = failures.saturating_sub(1).min(4);
+    let seconds = 5_u64.saturating_mul(1_u64.checked_shl(doublings).unwrap_or(1)).min(60);
+    let spread = u64::from(rng.next_u32() % 250);
+    Duration::from_millis(seconds.saturating_mul(spread.saturating_add(1000)))
+}

@@ -1,0 +1,564 @@
+//! Tunnel protection: crypto sockets, and the security associations behind them.
+//!
+//! ```text
+//!   closed ──want──▶ opening ──InstallSa──▶ open ──last RemoveSa──▶ closed
+//!                       ▲                                              │
+//!                       └───────────── Timer::Reopen ◀── if wanted ────┘
+//! ```
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use dmvpn_esp::{
+    Encryption, InboundSa, Integrity, Lifetime, OutboundSa, SaConfig, Spi, Transform, Volume,
+};
+use dmvpn_isakmp::{
+    CloseReason, Direction, Encapsulation, EspEncryption, EspIntegrity, EspProposal, InstallSa,
+    KeyEngineMessage, Path, ProtectionId, SaLifetime, Trace,
+};
+use dmvpn_time::Instant;
+
+use super::{Node, Session, Timer, pause};
+use crate::event::Event;
+use crate::key_log::LoggedKey;
+use crate::peer::{Association, Inbound, Outbound, PeerId, SocketState, Whereabouts};
+use crate::trace::{Record, Socket, SocketChange};
+use crate::tunnel::TunnelId;
+
+impl Node {
+    /// A tunnel starts to use a protection; the first one installs it.
+    pub(super) fn join_protection(&mut self, now: Instant, id: TunnelId, protection: ProtectionId) {
+        let Some(group) = self.protections.get_mut(&protection) else { return };
+        group.tunnels.insert(id);
+        if group.tunnels.len() == 1 {
+            let negotiable = group.negotiable();
+            self.isakmp.protect(now, protection, negotiable);
+            self.absorb_isakmp_traces();
+        }
+        let peers: Vec<PeerId> = self.peers_of(protection);
+        for peer in peers {
+            self.join_flow(peer, id);
+        }
+    }
+
+    /// A tunnel stops using a protection; with the last one all security associations go.
+    pub(super) fn leave_protection(
+        &mut self,
+        now: Instant,
+        id: TunnelId,
+        protection: ProtectionId,
+    ) {
+        let Some(group) = self.protections.get_mut(&protection) else { return };
+        group.tunnels.remove(&id);
+        let last = group.tunnels.is_empty();
+        for peer in self.peers_of(protection) {
+            if let Some(entry) = self.peers.get_mut(&peer) {
+                entry.flows.remove(&id);
+                if last {
+                    entry.wanted = false;
+                    entry.bindings = 0;
+                }
+            }
+        }
+        if last {
+            self.isakmp.unprotect(now, protection);
+            self.settle(now);
+            for peer in self.peers_of(protection) {
+                self.forget_if_idle(peer);
+            }
+        }
+    }
+
+    /// The peers of a protection: a command on a whole interface may walk them.
+    fn peers_of(&self, protection: ProtectionId) -> Vec<PeerId> {
+        self.peers
+            .iter()
+            .filter(|(_, peer)| peer.whereabouts.protection == Some(protection))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// We open the socket to this peer, and open it again whenever it closes.
+    pub(super) fn want(&mut self, now: Instant, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.wanted = true;
+        }
+        self.open(now, id);
+    }
+
+    pub(super) fn reopen(&mut self, now: Instant, id: PeerId) {
+        if self.peers.get(&id).is_some_and(|peer| peer.wanted && peer.outbound.is_none()) {
+            self.open(now, id);
+        }
+    }
+
+    /// Asks key management for security associations, unless they are there. Cheap when a
+    /// negotiation is under way already: data packets call it.
+    pub(super) fn open(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(protection) = peer.whereabouts.protection else { return };
+        if peer.outbound.is_some() || peer.socket == SocketState::Opening {
+            return;
+        }
+        let remote = peer.whereabouts.remote;
+        match self.isakmp.connect(now, protection, remote) {
+            Ok(ike) => {
+                peer.ike = Some(ike);
+                peer.socket = SocketState::Opening;
+                let session = self.sessions.entry(ike).or_insert_with(Session::new);
+                session.peers.insert(protection, id);
+            }
+            Err(_) => self.try_again_later(now, id),
+        }
+        self.absorb_isakmp_traces();
+    }
+
+    fn try_again_later(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.socket = SocketState::Closed;
+        if peer.wanted {
+            peer.socket = SocketState::Opening;
+            peer.failures = peer.failures.saturating_add(1);
+            let at = now + pause(peer.failures, &mut self.rng);
+            self.timers.set(Timer::Reopen(id), at);
+        } else {
+            self.forget_if_idle(id);
+        }
+    }
+
+    // -- events of key management -------------------------------------------------------------
+
+    /// Takes what key management caused, in its order. Sockets that came up are signalled when
+    /// the batch is through: on IOS the outbound association is current before NHRP hears.
+    pub(super) fn take_isakmp_events(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        let mut up = Vec::new();
+        while let Some(event) = self.isakmp.poll_event() {
+            any = true;
+            match event {
+                dmvpn_isakmp::Event::Phase1Up { peer, identity, path, .. } => {
+                    let session = self.sessions.entry(peer).or_insert_with(Session::new);
+                    session.identity = Some(identity);
+                    session.path = Some(path);
+                }
+                dmvpn_isakmp::Event::InstallSa(install) => {
+                    if let Some(peer) = self.install(now, &install) {
+                        up.push(peer);
+                    }
+                }
+                dmvpn_isakmp::Event::EnableOutbound { peer, protection, spi } => {
+                    self.enable(peer, protection, spi);
+                }
+                dmvpn_isakmp::Event::RemoveSa { direction, peer, spi, reason } => {
+                    self.remove(now, direction, peer, spi, reason);
+                }
+                dmvpn_isakmp::Event::PeerMoved { peer, path } => self.moved(peer, path),
+                dmvpn_isakmp::Event::PeerDown { peer, reason } => {
+                    self.session_down(now, peer, reason);
+                }
+                dmvpn_isakmp::Event::Failed { peer, protection, reason } => {
+                    self.failed(now, peer, protection, reason);
+                }
+                _ => {}
+            }
+        }
+        for peer in up {
+            self.socket_up(now, peer);
+        }
+        any
+    }
+
+    /// Installs one security association; returns the peer whose socket is complete with it.
+    fn install(&mut self, now: Instant, install: &InstallSa) -> Option<PeerId> {
+        let id = self.peer_of(install);
+        let transform = esp_transform(install.transform)?;
+        let mode = match install.mode {
+            dmvpn_isakmp::Mode::Transport => dmvpn_esp::Mode::Transport,
+            dmvpn_isakmp::Mode::Tunnel => dmvpn_esp::Mode::Tunnel,
+        };
+        let peer = self.peers.get_mut(&id)?;
+        let group = install.protection;
+        let window = self.protections.get(&group).map_or(64, |group| group.profile.replay_window);
+        let association = Association {
+            mode: install.mode,
+            selectors: install.selectors,
+            successor_asked: false,
+            expires: now + Duration::from_secs(u64::from(install.lifetime.seconds)),
+            udp: match install.encapsulation {
+                Encapsulation::None { .. } => None,
+                Encapsulation::Udp { local, .. } => Some(local.port()),
+            },
+        };
+        let config = SaConfig::new(Spi(install.spi), transform, mode)
+            .replay_window(window)
+            .lifetime(volume(install.lifetime));
+        let provider = self.config.esp.as_ref();
+        let keymat = install.keys.dangerous_keymat();
+        match install.direction {
+            Direction::Inbound => {
+                let sa = InboundSa::new(provider, &config, keymat).ok()?;
+                peer.inbound.insert(install.spi);
+                self.inbound.insert(install.spi, Inbound { peer: id, association, sa });
+            }
+            Direction::Outbound => {
+                let sa = OutboundSa::new(provider, &config, keymat).ok()?;
+                let outbound = Outbound { spi: install.spi, association, sa };
+                peer.waiting.insert(install.spi, outbound);
+            }
+        }
+        if self.config.key_log {
+            self.log_keys(install);
+        }
+        let peer = self.peers.get(&id)?;
+        (install.direction == Direction::Outbound && peer.socket != SocketState::Open).then_some(id)
+    }
+
+    /// The peer that a security association belongs to: the one that asked for it, the one that
+    /// was at this place before and authenticated in the same way, or a new one.
+    fn peer_of(&mut self, install: &InstallSa) -> PeerId {
+        let (local, remote) = endpoints(install.encapsulation);
+        let whereabouts = Whereabouts {
+            protection: Some(install.protection),
+            local,
+            remote: remote.ip(),
+            port: remote.port(),
+        };
+        let session = self.sessions.entry(install.peer).or_insert_with(Session::new);
+        let identity = session.identity.clone();
+        let known = session.peers.get(&install.protection).copied();
+        let id = known.filter(|id| self.peers.contains_key(id)).unwrap_or_else(|| {
+            let stranger = self.by_whereabouts.get(&whereabouts).is_some_and(|id| {
+                self.peers
+                    .get(id)
+                    .is_some_and(|peer| peer.identity.is_some() && peer.identity != identity)
+            });
+            if stranger {
+                // Somebody else was here: it keeps its own, and is no longer found at this place.
+                self.by_whereabouts.remove(&whereabouts);
+            }
+            self.peer_at(whereabouts)
+        });
+        if let Some(session) = self.sessions.get_mut(&install.peer) {
+            session.peers.insert(install.protection, id);
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.ike = Some(install.peer);
+            peer.identity = identity;
+        }
+        self.relocate(id, whereabouts);
+        id
+    }
+
+    /// Packets to a peer go on this association from now on.
+    fn enable(&mut self, ike: dmvpn_isakmp::PeerId, protection: ProtectionId, spi: u32) {
+        let Some(id) = self.sessions.get(&ike).and_then(|session| session.peers.get(&protection))
+        else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(outbound) = peer.waiting.remove(&spi) else { return };
+        if let Some(before) = peer.outbound.replace(outbound) {
+            // Its end will be announced later; nothing goes out on it any more.
+            peer.waiting.insert(before.spi, before);
+        }
+    }
+
+    fn remove(
+        &mut self,
+        now: Instant,
+        direction: Direction,
+        ike: dmvpn_isakmp::PeerId,
+        spi: u32,
+        reason: CloseReason,
+    ) {
+        let holder = match direction {
+            Direction::Inbound => {
+                let Some(inbound) = self.inbound.remove(&spi) else { return };
+                let Some(peer) = self.peers.get_mut(&inbound.peer) else { return };
+                peer.inbound.remove(&spi);
+                peer.counters += inbound.sa.counters();
+                inbound.peer
+            }
+            Direction::Outbound => {
+                let Some(session) = self.sessions.get(&ike) else { return };
+                let holds = |id: &&PeerId| {
+                    self.peers.get(*id).is_some_and(|peer| {
+                        peer.waiting.contains_key(&spi)
+                            || peer.outbound.as_ref().is_some_and(|current| current.spi == spi)
+                    })
+                };
+                let Some(id) = session.peers.values().find(holds).copied() else { return };
+                let Some(peer) = self.peers.get_mut(&id) else { return };
+                let gone = peer.waiting.remove(&spi).or_else(|| peer.outbound.take());
+                if let Some(gone) = gone {
+                    peer.counters += gone.sa.counters();
+                }
+                id
+            }
+        };
+        let empty = self.peers.get(&holder).is_some_and(|peer| {
+            peer.inbound.is_empty() && peer.outbound.is_none() && peer.waiting.is_empty()
+        });
+        if empty {
+            self.socket_down(now, holder, reason);
+        }
+    }
+
+    fn moved(&mut self, ike: dmvpn_isakmp::PeerId, path: Path) {
+        let Some(session) = self.sessions.get_mut(&ike) else { return };
+        session.path = Some(path);
+        let peers: Vec<PeerId> = session.peers.values().copied().collect();
+        for id in peers {
+            let Some(peer) = self.peers.get(&id) else { continue };
+            // Native ESP stays where it is: only UDP encapsulation follows (RFC 3947 §7).
+            if peer.whereabouts.port == 0 && peer.outbound.is_some() {
+                continue;
+            }
+            let port = if peer.whereabouts.port == 0 { 0 } else { path.remote.port() };
+            let whereabouts = Whereabouts { remote: path.remote.ip(), port, ..peer.whereabouts };
+            self.relocate(id, whereabouts);
+            self.event(Event::PeerMoved { peer: id, remote: path.remote });
+        }
+    }
+
+    /// The peer is found at another place from now on.
+    fn relocate(&mut self, id: PeerId, whereabouts: Whereabouts) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let before = core::mem::replace(&mut peer.whereabouts, whereabouts);
+        if before != whereabouts && self.by_whereabouts.get(&before) == Some(&id) {
+            self.by_whereabouts.remove(&before);
+        }
+        self.by_whereabouts.insert(whereabouts, id);
+    }
+
+    fn session_down(&mut self, now: Instant, ike: dmvpn_isakmp::PeerId, reason: CloseReason) {
+        let Some(session) = self.sessions.remove(&ike) else { return };
+        for id in session.peers.into_values() {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            if peer.ike != Some(ike) {
+                continue;
+            }
+            peer.ike = None;
+            if peer.socket == SocketState::Open {
+                self.socket_down(now, id, reason);
+            } else if self.timers.get(&Timer::Reopen(id)).is_none() {
+                self.try_again_later(now, id);
+            }
+            self.forget_if_idle(id);
+        }
+    }
+
+    fn failed(
+        &mut self,
+        now: Instant,
+        ike: dmvpn_isakmp::PeerId,
+        protection: ProtectionId,
+        reason: CloseReason,
+    ) {
+        let Some(session) = self.sessions.get(&ike) else { return };
+        let Some(id) = session.peers.get(&protection).copied() else { return };
+        self.event(Event::NegotiationFailed { peer: id, reason });
+        if self.peers.get(&id).is_some_and(|peer| peer.socket != SocketState::Open) {
+            self.try_again_later(now, id);
+        }
+    }
+
+    /// GRE can pass to and from a peer.
+    pub(super) fn socket_up(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let first = peer.socket != SocketState::Open;
+        peer.socket = SocketState::Open;
+        peer.failures = 0;
+        if first {
+            peer.up_since = Some(now);
+        }
+        let remote = peer.remote();
+        let identity = peer.identity.clone();
+        let protection = peer.whereabouts.protection;
+        let mtu = peer.path_mtu;
+        self.timers.cancel(&Timer::Reopen(id));
+        if first && let Some(identity) = identity {
+            self.event(Event::PeerUp { peer: id, identity, remote });
+        }
+        for tunnel in self.tunnels_of(protection) {
+            self.trace_socket(now, tunnel, Some(remote.ip()), |_| SocketChange::Up);
+            self.trace_socket(now, tunnel, Some(remote.ip()), |_| SocketChange::SignallingNhrp);
+            let announced = self.announced_mtu(id, mtu);
+            self.trace_socket(now, tunnel, Some(remote.ip()), |_| SocketChange::Mtu(announced));
+            self.link_up(now, tunnel, id);
+            let point_to_point =
+                self.tunnels.get(&tunnel).is_some_and(|tunnel| !tunnel.config.is_multipoint());
+            if point_to_point {
+                self.line_up(now, tunnel);
+            }
+        }
+    }
+
+    fn socket_down(&mut self, now: Instant, id: PeerId, reason: CloseReason) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.socket = SocketState::Closed;
+        peer.up_since = None;
+        let remote = peer.whereabouts.remote;
+        let protection = peer.whereabouts.protection;
+        self.event(Event::PeerDown { peer: id, reason });
+        for tunnel in self.tunnels_of(protection) {
+            self.trace_socket(now, tunnel, Some(remote), |_| SocketChange::Down);
+            self.link_down(now, tunnel, id);
+            let point_to_point =
+                self.tunnels.get(&tunnel).is_some_and(|tunnel| !tunnel.config.is_multipoint());
+            if point_to_point {
+                self.line_down(now, tunnel);
+            }
+        }
+        // What we want and lost is opened again at once; what failed before waits.
+        self.timers.cancel(&Timer::Reopen(id));
+        if self.peers.get(&id).is_some_and(|peer| peer.wanted) {
+            self.timers.set(Timer::Reopen(id), now);
+        }
+        self.forget_if_idle(id);
+    }
+
+    /// What IOS announces as the MTU inside the protection.
+    fn announced_mtu(&self, id: PeerId, path_mtu: u16) -> u16 {
+        let Some(peer) = self.peers.get(&id) else { return path_mtu };
+        let Some(outbound) = peer.outbound.as_ref().or_else(|| peer.waiting.values().next()) else {
+            return path_mtu;
+        };
+        let transform = outbound.sa.key().transform();
+        crate::mtu::announced_mtu(
+            path_mtu,
+            transform.encryption().alignment(),
+            transform.icv_len(),
+            outbound.association.udp.is_some(),
+        )
+    }
+
+    // -- traces -------------------------------------------------------------------------------
+
+    /// Moves key management's records into the ring, and puts the passive socket's own lines where
+    /// IOS prints them: its opening behind the validated proposal, its binding before the key
+    /// engine creates the associations. No behaviour hangs on this.
+    pub(super) fn absorb_isakmp_traces(&mut self) {
+        while let Some(traced) = self.isakmp.poll_trace() {
+            if !self.ring.is_on() {
+                continue;
+            }
+            let at = traced.at;
+            let remote = traced.remote.ip();
+            let passive = if let Trace::ValidateProposal(message) = &traced.trace {
+                self.passive_opening(message)
+            } else {
+                None
+            };
+            if matches!(traced.trace, Trace::KeyEngineEvent)
+                && self.binding.as_ref().is_some_and(|socket| socket.remote == Some(remote))
+                && let Some(socket) = self.binding.take()
+            {
+                self.ring.push(at, Record::Socket(socket));
+            }
+            self.ring.push(at, Record::Isakmp(alloc::boxed::Box::new(traced)));
+            if let Some((socket, profile)) = passive {
+                let opening = SocketChange::Opening { profile };
+                for change in [opening, SocketChange::PassiveOpen] {
+                    self.ring.push(at, Record::Socket(Socket { change, ..socket.clone() }));
+                }
+                self.binding = Some(socket);
+            }
+        }
+    }
+
+    /// The socket that a peer's validated proposal opens, if none is open there.
+    fn passive_opening(&self, message: &KeyEngineMessage) -> Option<(Socket, String)> {
+        let local = message.local.ip();
+        let remote = message.remote.ip();
+        let (id, group) = self.protections.iter().find(|(_, group)| group.source == local)?;
+        let open = self
+            .by_whereabouts
+            .range(
+                Whereabouts { protection: Some(*id), local, remote, port: 0 }..=Whereabouts {
+                    protection: Some(*id),
+                    local,
+                    remote,
+                    port: u16::MAX,
+                },
+            )
+            .filter_map(|(_, peer)| self.peers.get(peer))
+            .any(|peer| peer.socket != SocketState::Closed);
+        if open {
+            return None;
+        }
+        let tunnel = *group.tunnels.first()?;
+        let multipoint = self.tunnels.get(&tunnel)?.config.is_multipoint();
+        let socket =
+            Socket { tunnel, multipoint, local, remote: Some(remote), change: SocketChange::Bound };
+        Some((socket, group.profile.name.clone()))
+    }
+
+    fn log_keys(&mut self, install: &InstallSa) {
+        let (local, remote) = endpoints(install.encapsulation);
+        let (source, destination) = match install.direction {
+            Direction::Inbound => (remote.ip(), local),
+            Direction::Outbound => (local, remote.ip()),
+        };
+        let mut encryption_key = install.keys.dangerous_encryption_key().to_vec();
+        encryption_key.extend_from_slice(install.keys.dangerous_salt());
+        self.keys.push_back(LoggedKey::Esp {
+            source,
+            destination,
+            spi: install.spi,
+            transform: install.transform,
+            encryption_key,
+            integrity_key: install.keys.dangerous_integrity_key().to_vec(),
+        });
+    }
+}
+
+impl Session {
+    pub(super) const fn new() -> Self {
+        Self { identity: None, path: None, peers: alloc::collections::BTreeMap::new() }
+    }
+}
+
+/// The same algorithms in ESP's own terms; none for what this build of ESP does not know.
+fn esp_transform(proposal: EspProposal) -> Option<Transform> {
+    let encryption = match proposal.encryption {
+        EspEncryption::TripleDes => Encryption::TripleDesCbc,
+        EspEncryption::Aes128Cbc => Encryption::AesCbc128,
+        EspEncryption::Aes192Cbc => Encryption::AesCbc192,
+        EspEncryption::Aes256Cbc => Encryption::AesCbc256,
+        EspEncryption::Aes128Gcm16 => Encryption::AesGcm128,
+        EspEncryption::Aes192Gcm16 => Encryption::AesGcm192,
+        EspEncryption::Aes256Gcm16 => Encryption::AesGcm256,
+        EspEncryption::Null => Encryption::Null,
+        _ => return None,
+    };
+    let integrity = match proposal.integrity {
+        None => None,
+        Some(EspIntegrity::HmacMd5) => Some(Integrity::HmacMd5),
+        Some(EspIntegrity::HmacSha1) => Some(Integrity::HmacSha1),
+        Some(EspIntegrity::HmacSha256) => Some(Integrity::HmacSha256),
+        Some(EspIntegrity::HmacSha384) => Some(Integrity::HmacSha384),
+        Some(EspIntegrity::HmacSha512) => Some(Integrity::HmacSha512),
+        Some(_) => return None,
+    };
+    Transform::new(encryption, integrity).ok()
+}
+
+/// The lifetime by volume in octets; IKE's kilobyte has 1024 (RFC 2407 §4.5).
+fn volume(lifetime: SaLifetime) -> Lifetime {
+    let octets = |kilobytes: Option<u32>| Volume {
+        bytes: kilobytes.map(|kilobytes| u64::from(kilobytes).saturating_mul(1024)),
+        packets: None,
+    };
+    Lifetime { soft: octets(lifetime.soft_kilobytes), hard: octets(lifetime.kilobytes) }
+}
+
+/// Our address, and the peer's address with its UDP port, 0 with native ESP.
+const fn endpoints(encapsulation: Encapsulation) -> (IpAddr, SocketAddr) {
+    match encapsulation {
+        Encapsulation::None { local, remote } => (local, SocketAddr::new(remote, 0)),
+        Encapsulation::Udp { local, remote } => (local.ip(), remote),
+    }
+}

@@ -1,0 +1,153 @@
+//! A peer: the other end of GRE, behind one NBMA address, and the crypto socket towards it.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+use dmvpn_isakmp::{Identity, Mode, ProtectionId, Selectors};
+use dmvpn_time::Instant;
+
+use crate::TunnelId;
+
+/// The other end of GRE. A number is never used twice.
+///
+/// It survives renegotiation and a change of address; what binds policy is the identity behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub(crate) u64);
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "peer {}", self.0)
+    }
+}
+
+/// Where a peer is reached: protection (none for GRE in clear), address, and the UDP port if ESP is
+/// UDP-encapsulated, else 0. Several spokes behind one NAT differ in the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Whereabouts {
+    pub(crate) protection: Option<ProtectionId>,
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+    pub(crate) port: u16,
+}
+
+/// The state of the crypto socket, as `show crypto sockets` words it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketState {
+    /// A negotiation is under way, or will be tried again.
+    Opening,
+    /// Security associations are there.
+    Open,
+    /// Nothing is there, and nothing is under way.
+    Closed,
+}
+
+/// Everything about one peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) whereabouts: Whereabouts,
+    /// The other end of key management, while there is one.
+    pub(crate) ike: Option<dmvpn_isakmp::PeerId>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) socket: SocketState,
+    /// Whether we open the socket ourselves: the tunnel's destination, or a next hop server.
+    pub(crate) wanted: bool,
+    /// Failures in a row, for the pause before the next attempt.
+    pub(crate) failures: u32,
+    /// The association that packets go out on.
+    pub(crate) outbound: Option<Outbound>,
+    /// Associations whose use the peer has not confirmed yet, by SPI.
+    pub(crate) waiting: BTreeMap<u32, Outbound>,
+    /// SPIs of the associations that packets come in on.
+    pub(crate) inbound: BTreeSet<u32>,
+    /// GRE's receiving state on each tunnel, so that a data packet finds it there.
+    pub(crate) flows: BTreeMap<TunnelId, dmvpn_gre::Receiver>,
+    pub(crate) path_mtu: u16,
+    /// NHRP cache entries that were registered through this peer.
+    pub(crate) bindings: usize,
+    /// Since when GRE can pass.
+    pub(crate) up_since: Option<Instant>,
+    /// What associations of the past counted, and what happened without one.
+    pub(crate) counters: dmvpn_esp::Counters,
+}
+
+/// An association that packets go out on.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(crate) spi: u32,
+    pub(crate) association: Association,
+    pub(crate) sa: dmvpn_esp::OutboundSa,
+}
+
+/// An association that packets come in on.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub(crate) peer: PeerId,
+    pub(crate) association: Association,
+    pub(crate) sa: dmvpn_esp::InboundSa,
+}
+
+/// What is the same for both directions of a pair.
+#[derive(Debug)]
+pub(crate) struct Association {
+    pub(crate) mode: Mode,
+    pub(crate) selectors: Selectors,
+    pub(crate) expires: Instant,
+    /// Whether key management was told that a successor is due.
+    pub(crate) successor_asked: bool,
+    /// The UDP encapsulation's own port, if there is one (RFC 3948).
+    pub(crate) udp: Option<u16>,
+}
+
+impl Outbound {
+    /// Whether a successor has just become due: true once.
+    pub(crate) fn wants_successor(&mut self) -> bool {
+        let due = !self.association.successor_asked && self.sa.soft_expired();
+        self.association.successor_asked |= due;
+        due
+    }
+}
+
+impl Inbound {
+    /// Whether a successor has just become due: true once.
+    pub(crate) fn wants_successor(&mut self) -> bool {
+        let due = !self.association.successor_asked && self.sa.soft_expired();
+        self.association.successor_asked |= due;
+        due
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(whereabouts: Whereabouts, path_mtu: u16) -> Self {
+        Self {
+            whereabouts,
+            ike: None,
+            identity: None,
+            socket: SocketState::Closed,
+            wanted: false,
+            failures: 0,
+            outbound: None,
+            waiting: BTreeMap::new(),
+            inbound: BTreeSet::new(),
+            flows: BTreeMap::new(),
+            path_mtu,
+            bindings: 0,
+            up_since: None,
+            counters: dmvpn_esp::Counters::default(),
+        }
+    }
+
+    pub(crate) const fn remote(&self) -> SocketAddr {
+        SocketAddr::new(self.whereabouts.remote, self.whereabouts.port)
+    }
+
+    /// Nothing holds it any more: it may be forgotten.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.wanted
+            && self.ike.is_none()
+            && self.bindings == 0
+            && self.outbound.is_none()
+            && self.waiting.is_empty()
+            && self.inbound.is_empty()
+    }
+}

@@ -1,0 +1,202 @@
+//! Typed records of what the node did, in one sequence with those of its children.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::net::IpAddr;
+
+use dmvpn_time::Instant;
+
+use crate::debug::Switch;
+use crate::tunnel::TunnelId;
+
+/// A record with its time.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    /// When it happened.
+    pub at: Instant,
+    /// What happened.
+    pub record: Record,
+}
+
+/// Whose record it is: ISAKMP's, NHRP's or the node's own.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Record {
+    /// Key management, and the key engine's `IPSEC(…)` lines.
+    Isakmp(Box<dmvpn_isakmp::Traced>),
+    /// Next hop resolution on one tunnel.
+    Nhrp(TunnelId, Box<dmvpn_nhrp::Traced>),
+    /// Tunnel protection: crypto sockets.
+    Socket(Socket),
+    /// System messages, which need no `debug` to be shown.
+    System(System),
+}
+
+/// The addresses that conditional debugging looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerAddresses {
+    /// The peer's NBMA address, which is also its crypto endpoint.
+    pub nbma: Option<IpAddr>,
+    /// The peer's tunnel address.
+    pub tunnel: Option<IpAddr>,
+}
+
+/// What happened to a crypto socket: the protection of GRE between two NBMA addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// The tunnel for which it was opened.
+    pub tunnel: TunnelId,
+    /// Whether the tunnel is multipoint.
+    pub multipoint: bool,
+    /// Our NBMA address.
+    pub local: IpAddr,
+    /// The peer's NBMA address; none for what concerns the listening socket.
+    pub remote: Option<IpAddr>,
+    /// What happened.
+    pub change: SocketChange,
+}
+
+/// What happened to a crypto socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SocketChange {
+    /// It is opened with this IPsec profile.
+    Opening {
+        /// The profile's name.
+        profile: String,
+    },
+    /// The tunnel listens for peers.
+    Listening,
+    /// We are to start the negotiation.
+    ActiveOpen,
+    /// The peer started it.
+    PassiveOpen,
+    /// The first security associations belong to it now.
+    Bound,
+    /// GRE can pass.
+    Up,
+    /// NHRP was told so.
+    SignallingNhrp,
+    /// The MTU inside the protection, in octets.
+    Mtu(u16),
+    /// GRE can no longer pass.
+    Down,
+}
+
+/// System messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum System {
+    /// `%LINK-3-UPDOWN`.
+    Link {
+        /// Which tunnel.
+        tunnel: TunnelId,
+        /// Whether it came up.
+        up: bool,
+    },
+    /// `%LINEPROTO-5-UPDOWN`.
+    LineProtocol {
+        /// Which tunnel.
+        tunnel: TunnelId,
+        /// Whether it came up.
+        up: bool,
+    },
+    /// `%CRYPTO-4-RECVD_PKT_INV_SPI`: an ESP packet for an association that does not exist.
+    InvalidSpi {
+        /// Where it went.
+        destination: IpAddr,
+        /// The unknown index.
+        spi: u32,
+        /// Where it came from.
+        source: IpAddr,
+    },
+    /// `%CRYPTO-4-RECVD_PKT_NOT_IPSEC`: GRE in clear where protection is configured.
+    NotIpsec {
+        /// Where it went.
+        destination: IpAddr,
+        /// Where it came from.
+        source: IpAddr,
+    },
+}
+
+impl Traced {
+    /// The peer that the record concerns, for conditional debugging.
+    #[must_use]
+    pub fn peer(&self) -> PeerAddresses {
+        self.record.peer()
+    }
+}
+
+impl Record {
+    fn peer(&self) -> PeerAddresses {
+        match self {
+            Self::Isakmp(traced) => {
+                let nbma = Some(traced.remote.ip()).filter(|address| !address.is_unspecified());
+                PeerAddresses { nbma, tunnel: None }
+            }
+            Self::Nhrp(_, traced) => PeerAddresses { nbma: traced.nbma, tunnel: traced.protocol },
+            Self::Socket(socket) => PeerAddresses { nbma: socket.remote, tunnel: None },
+            Self::System(_) => PeerAddresses::default(),
+        }
+    }
+
+    /// The switch that shows it; none for system messages.
+    pub(crate) fn switch(&self) -> Option<Switch> {
+        match self {
+            Self::Isakmp(_) => Some(Switch::Isakmp),
+            Self::Nhrp(..) => Some(Switch::NhrpActivity),
+            Self::Socket(socket) => Some(match socket.change {
+                SocketChange::Listening
+                | SocketChange::ActiveOpen
+                | SocketChange::PassiveOpen
+                | SocketChange::Bound => Switch::SecureSocket,
+                SocketChange::Opening { .. }
+                | SocketChange::Up
+                | SocketChange::SignallingNhrp
+                | SocketChange::Mtu(_)
+                | SocketChange::Down => Switch::TunnelProtection,
+            }),
+            Self::System(_) => None,
+        }
+    }
+}
+
+/// The bounded ring: the oldest record gives way, and is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Ring {
+    capacity: usize,
+    records: VecDeque<Traced>,
+    overwritten: u64,
+}
+
+impl Ring {
+    /// Keeps up to `capacity` records; 0 keeps none.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { capacity, records: VecDeque::new(), overwritten: 0 }
+    }
+
+    /// Whether records are kept at all: callers need not build what nobody reads.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.capacity > 0
+    }
+
+    pub(crate) fn push(&mut self, at: Instant, record: Record) {
+        if self.capacity == 0 {
+            return;
+        }
+        if self.records.len() >= self.capacity {
+            self.records.pop_front();
+            self.overwritten = self.overwritten.saturating_add(1);
+        }
+        self.records.push_back(Traced { at, record });
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Traced> {
+        self.records.pop_front()
+    }
+
+    pub(crate) const fn overwritten(&self) -> u64 {
+        self.overwritten
+    }
+}
