@@ -22,6 +22,8 @@ pub mod wire;
 
 pub mod crypto;
 
+pub mod cisco;
+
 mod config;
 mod discard;
 mod endpoint;
