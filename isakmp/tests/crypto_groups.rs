@@ -173,9 +173,11 @@ fn ecp_exponents_are_reduced_and_points_checked() {
     public[63] ^= 1;
     let refused = DiffieHellmanError::NotOnCurve { group: Group::ECP_256 };
     for wrong in [public, vec![0; 64], vec![0xff; 64]] {
+        assert_eq!(ecp.check_public_value(&wrong), Err(refused));
         assert_eq!(ecp.shared_secret(&two, &wrong).unwrap_err(), refused);
     }
     let length = DiffieHellmanError::Length { group: Group::ECP_256, needed: 64, have: 65 };
+    assert_eq!(ecp.check_public_value(&[4; 65]), Err(length));
     assert_eq!(ecp.shared_secret(&two, &[4; 65]).unwrap_err(), length);
 }
 
@@ -185,7 +187,11 @@ fn values_that_give_the_secret_away_are_refused() {
         let modp = group(number);
         let (group, needed) = (Group(number), modp.public_value_len());
         let two = exponent(modp, &[2]);
-        let refuse = |value: &[u8]| modp.shared_secret(&two, value).unwrap_err();
+        let refuse = |value: &[u8]| {
+            let error = modp.check_public_value(value).unwrap_err();
+            assert_eq!(modp.shared_secret(&two, value).unwrap_err(), error);
+            error
+        };
         for outside in [left_padded(&[], needed), left_padded(&[1], needed), vec![0xff; needed]] {
             assert_eq!(refuse(&outside), DiffieHellmanError::Range { group });
         }

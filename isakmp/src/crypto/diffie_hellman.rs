@@ -27,12 +27,19 @@ pub trait DiffieHellman: fmt::Debug + Send + Sync {
     /// [`DiffieHellmanError::Exponent`] for one that is not of this group.
     fn public_value(&self, exponent: &Exponent) -> Result<Bytes, DiffieHellmanError>;
 
-    /// g^xy: the peer's public value raised to our exponent, padded on the left to the length of the
-    /// prime, or the x coordinate alone on a curve (RFC 5903 §7).
+    /// Whether a peer's public value may be used; cheap, so that it can be asked before anything is
+    /// changed on the word of a message that is not authenticated.
     ///
     /// # Errors
     /// Every value a peer can send to make the secret guessable: [`DiffieHellmanError::Length`],
     /// [`DiffieHellmanError::Range`] (0, 1, p-1, and p or more), [`DiffieHellmanError::NotOnCurve`].
+    fn check_public_value(&self, peer: &[u8]) -> Result<(), DiffieHellmanError>;
+
+    /// g^xy: the peer's public value raised to our exponent, padded on the left to the length of the
+    /// prime, or the x coordinate alone on a curve (RFC 5903 §7).
+    ///
+    /// # Errors
+    /// As [`DiffieHellman::check_public_value`] and [`DiffieHellman::public_value`].
     fn shared_secret(
         &self,
         exponent: &Exponent,

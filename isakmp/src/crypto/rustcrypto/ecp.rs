@@ -86,6 +86,28 @@ impl<C> fmt::Debug for Ecp<C> {
     }
 }
 
+impl<C> Ecp<C>
+where
+    C: CurveArithmetic,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+    FieldBytesSize<C>: ModulusSize,
+{
+    /// A peer's point, x | y, on the curve.
+    fn peer_point(&self, peer: &[u8]) -> Result<PublicKey<C>, DiffieHellmanError> {
+        let group = self.group;
+        let needed = FieldBytesSize::<C>::USIZE.saturating_mul(2);
+        if peer.len() != needed {
+            return Err(DiffieHellmanError::Length { group, needed, have: peer.len() });
+        }
+        let mut encoded = Vec::with_capacity(needed.saturating_add(1));
+        // SEC 1: an uncompressed point.
+        encoded.push(4);
+        encoded.extend_from_slice(peer);
+        PublicKey::<C>::from_sec1_bytes(&encoded)
+            .map_err(|_| DiffieHellmanError::NotOnCurve { group })
+    }
+}
+
 impl<C> DiffieHellman for Ecp<C>
 where
     C: CurveArithmetic,
@@ -112,22 +134,17 @@ where
         Ok(Bytes::copy_from_slice(encoded.as_bytes().get(1..).unwrap_or_default()))
     }
 
+    fn check_public_value(&self, peer: &[u8]) -> Result<(), DiffieHellmanError> {
+        self.peer_point(peer).map(|_| ())
+    }
+
     fn shared_secret(
         &self,
         exponent: &Exponent,
         peer: &[u8],
     ) -> Result<SharedSecret, DiffieHellmanError> {
-        let group = self.group;
-        let needed = self.public_value_len();
-        if peer.len() != needed {
-            return Err(DiffieHellmanError::Length { group, needed, have: peer.len() });
-        }
         let scalar = self.scalar(exponent)?;
-        let mut encoded = Vec::with_capacity(needed.saturating_add(1));
-        encoded.push(4);
-        encoded.extend_from_slice(peer);
-        let peer = PublicKey::<C>::from_sec1_bytes(&encoded)
-            .map_err(|_| DiffieHellmanError::NotOnCurve { group })?;
+        let peer = self.peer_point(peer)?;
         // RFC 5903 §7: the x coordinate alone.
         let secret = ecdh::diffie_hellman::<C>(&*scalar, peer.as_affine());
         Ok(SharedSecret::new(secret.raw_secret_bytes().to_vec()))

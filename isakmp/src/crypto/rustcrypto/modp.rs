@@ -36,6 +36,21 @@ impl<P: ConstMontyParams<LIMBS>, const LIMBS: usize> Modp<P, LIMBS> {
         Self { group, short, prime: PhantomData }
     }
 
+    /// A peer's value of the right length and within 2..=p-2.
+    fn peer_value(&self, peer: &[u8]) -> Result<Uint<LIMBS>, DiffieHellmanError> {
+        let group = self.group;
+        if peer.len() != Self::LEN {
+            return Err(DiffieHellmanError::Length { group, needed: Self::LEN, have: peer.len() });
+        }
+        let peer = Uint::<LIMBS>::from_be_slice(peer);
+        // The value is public, so the time of the comparison tells nothing.
+        let p_minus_1 = P::PARAMS.modulus().as_ref().wrapping_sub(&Uint::ONE);
+        if peer <= Uint::ONE || peer >= p_minus_1 {
+            return Err(DiffieHellmanError::Range { group });
+        }
+        Ok(peer)
+    }
+
     /// `base` to the power of the exponent, padded on the left to the prime's length. The time
     /// taken depends on the exponent's length only.
     fn power(
@@ -89,22 +104,16 @@ impl<P: ConstMontyParams<LIMBS>, const LIMBS: usize> DiffieHellman for Modp<P, L
         Ok(Bytes::copy_from_slice(value.to_be_bytes().as_slice()))
     }
 
+    fn check_public_value(&self, peer: &[u8]) -> Result<(), DiffieHellmanError> {
+        self.peer_value(peer).map(|_| ())
+    }
+
     fn shared_secret(
         &self,
         exponent: &Exponent,
         peer: &[u8],
     ) -> Result<SharedSecret, DiffieHellmanError> {
-        let group = self.group;
-        if peer.len() != Self::LEN {
-            return Err(DiffieHellmanError::Length { group, needed: Self::LEN, have: peer.len() });
-        }
-        let peer = Uint::<LIMBS>::from_be_slice(peer);
-        // 2 <= y <= p-2. The value is public, so the time of the comparison tells nothing.
-        let p_minus_1 = P::PARAMS.modulus().as_ref().wrapping_sub(&Uint::ONE);
-        if peer <= Uint::ONE || peer >= p_minus_1 {
-            return Err(DiffieHellmanError::Range { group });
-        }
-        let secret = self.power(&peer, exponent)?;
+        let secret = self.power(&self.peer_value(peer)?, exponent)?;
         let bytes = Zeroizing::new(secret.to_be_bytes());
         Ok(SharedSecret::new(bytes.as_slice().to_vec()))
     }
