@@ -9,7 +9,8 @@ use dmvpn_isakmp::wire::{
     Attribute, AttributeType, AttributeValue, Chain, Cookie, Delete, Doi, ExchangeType, Flags,
     Header, IdType, Identification, MAX_PAYLOADS, MAX_PROPOSALS, Message, MessageId, NatNumbering,
     NatOriginalAddress, Notification, NotifyType, ParseError, Payload, PayloadType, Payloads,
-    Proposal, ProtocolId, SecurityAssociation, Situation, Transform, TransformId, VendorId,
+    Proposal, ProtocolId, Received, SecurityAssociation, Situation, Transform, TransformId,
+    VendorId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -243,6 +244,22 @@ proptest! {
         }
     }
 
+    /// A chain says where it ends, so that each strict prefix is too short, and the error says by
+    /// how much.
+    #[test]
+    fn prefixes_of_a_chain_are_truncated(payloads in vec(payload(), 1..4)) {
+        let chain = chain(&payloads);
+        for cut in 0..chain.bytes().len() {
+            match Payloads::parse(chain.first(), &chain.bytes()[..cut], Header::LEN) {
+                Err(ParseError::Truncated { offset, needed, have, .. }) => {
+                    prop_assert_eq!(offset + have, Header::LEN + cut);
+                    prop_assert!(needed > have);
+                }
+                other => prop_assert!(false, "cut at {}: {:?}", cut, other),
+            }
+        }
+    }
+
     /// A protected message is built from its end.
     #[test]
     fn push_front_is_push_first(
@@ -313,6 +330,19 @@ fn limits() {
         SecurityAssociation::parse(&body, 32),
         Err(ParseError::TooMany { what: "proposals", offset: 40 + 8 * 64, limit: MAX_PROPOSALS })
     );
+}
+
+/// What a structure takes in memory against the fewest octets that announce it. A vector may have
+/// twice the room, and at least that of four, which is the constant of the contract.
+#[test]
+fn memory_is_in_proportion_to_the_input() {
+    let per_octet = [
+        size_of::<Attribute<'_>>() / 4,
+        size_of::<Transform<'_>>() / 8,
+        size_of::<Proposal<'_>>() / 8,
+        size_of::<Received<'_>>() / 4,
+    ];
+    assert!(per_octet.iter().all(|&bytes| bytes <= 32), "{per_octet:?}");
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 mod attributes;
 mod debug;
+mod key_engine;
+mod payloads;
 mod show;
 
 pub use debug::Debug;
