@@ -44,12 +44,10 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The IP packet in the frame, with whatever padding the link put behind it; `None` for
-    /// another protocol, a link type unknown here, or a frame too short for its link header.
+    /// What the link header announces, and the packet behind it with whatever padding the link put
+    /// there; `None` for a link type unknown here, or a frame too short for its link header.
     #[must_use]
-    pub fn ip(&self) -> Option<&'a [u8]> {
-        const IPV4: u16 = 0x0800;
-        const IPV6: u16 = 0x86dd;
+    pub fn network(&self) -> Option<(EtherType, &'a [u8])> {
         // 802.1Q, 802.1ad and the older QinQ.
         const TAGS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 
@@ -57,7 +55,12 @@ impl<'a> Frame<'a> {
             self.data.get(at..)?.first_chunk().map(|octets| u16::from_be_bytes(*octets))
         };
         let (mut ether_type, mut at) = match self.link_type {
-            LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => return Some(self.data),
+            LinkType::RAW => match self.data.first()? >> 4 {
+                6 => (EtherType::IPV6.0, 0),
+                _ => (EtherType::IPV4.0, 0),
+            },
+            LinkType::IPV4 => (EtherType::IPV4.0, 0),
+            LinkType::IPV6 => (EtherType::IPV6.0, 0),
             LinkType::ETHERNET => (u16_at(12)?, 14),
             LinkType::LINUX_SLL => (u16_at(14)?, 16),
             LinkType::LINUX_SLL2 => (u16_at(0)?, 20),
@@ -67,8 +70,21 @@ impl<'a> Frame<'a> {
             ether_type = u16_at(at + 2)?;
             at += 4;
         }
-        if ether_type == IPV4 || ether_type == IPV6 { self.data.get(at..) } else { None }
+        Some((EtherType(ether_type), self.data.get(at..)?))
     }
+}
+
+/// What a link carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EtherType(pub u16);
+
+impl EtherType {
+    /// IPv4.
+    pub const IPV4: Self = Self(0x0800);
+    /// NHRP: not on an Ethernet, but in a cooked capture of a tunnel's inside.
+    pub const NHRP: Self = Self(0x2001);
+    /// IPv6.
+    pub const IPV6: Self = Self(0x86dd);
 }
 
 /// Why a capture could not be read on.

@@ -3,6 +3,7 @@
 extern crate alloc;
 
 pub mod capture;
+pub mod dissect;
 pub mod ios;
 pub mod keys;
 pub mod lab;

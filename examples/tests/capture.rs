@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use dmvpn_examples::capture::{CaptureError, Frame, Frames, LinkType, PcapWriter};
+use dmvpn_examples::capture::{CaptureError, EtherType, Frame, Frames, LinkType, PcapWriter};
 use proptest::prelude::*;
 
 fn written(packets: &[&[u8]]) -> Vec<u8> {
@@ -21,7 +21,9 @@ fn written_reads_back() {
     assert_eq!(frames.len(), 3);
     assert_eq!(frames[0].link_type, LinkType::RAW);
     assert_eq!((frames[2].number, frames[2].data), (3, &b"\x60three"[..]));
-    assert_eq!(frames[0].ip(), Some(&b"\x45one"[..]));
+    assert_eq!(frames[0].network(), Some((EtherType::IPV4, &b"\x45one"[..])));
+    assert_eq!(frames[1].network(), None);
+    assert_eq!(frames[2].network(), Some((EtherType::IPV6, &b"\x60three"[..])));
     // Seconds and microseconds of the first record.
     assert_eq!(file[24..32], [0x00, 0xf1, 0x53, 0x65, 0x40, 0xe2, 0x01, 0x00]);
 }
@@ -42,7 +44,7 @@ fn big_endian_pcap() {
     let frames: Vec<_> = Frames::new(&file).unwrap().map(Result::unwrap).collect();
     assert_eq!(frames[0].link_type, LinkType::ETHERNET);
     assert_eq!(frames[0].original_length, 60);
-    assert_eq!(frames[0].ip(), Some(&[0x45][..]));
+    assert_eq!(frames[0].network(), Some((EtherType::IPV4, &[0x45][..])));
 }
 
 /// A block of pcapng in one byte order.
@@ -101,24 +103,31 @@ fn pcapng_in_both_byte_orders() {
 
 #[test]
 fn link_headers() {
-    let ip = b"\x45rest";
-    let frame = |link_type, header: &[u8]| -> Option<Vec<u8>> {
-        let data = [header, ip].concat();
+    let rest = b"\x45rest";
+    let frame = |link_type, header: &[u8]| -> Option<EtherType> {
+        let data = [header, rest].concat();
         let frame = Frame { number: 1, link_type, data: &data, original_length: 99 };
-        frame.ip().map(<[u8]>::to_vec)
+        let (ether_type, packet) = frame.network()?;
+        assert_eq!(packet, rest);
+        Some(ether_type)
     };
-    let macs = [0u8; 12];
-    let ethernet = |tail: &[u8]| frame(LinkType::ETHERNET, &[&macs, tail].concat());
-    let ip = Some(ip.to_vec());
-    assert_eq!(ethernet(&[0x08, 0x00]), ip);
-    assert_eq!(ethernet(&[0x86, 0xdd]), ip);
-    assert_eq!(ethernet(&[0x88, 0xa8, 0, 1, 0x81, 0x00, 0, 2, 0x08, 0x00]), ip);
-    assert_eq!(ethernet(&[0x08, 0x06]), None);
-    assert_eq!(ethernet(&[]), None);
-    assert_eq!(frame(LinkType::LINUX_SLL, &[&[0; 14][..], &[0x08, 0]].concat()), ip);
-    assert_eq!(frame(LinkType::LINUX_SLL2, &[&[0x08, 0][..], &[0; 18]].concat()), ip);
-    assert_eq!(frame(LinkType::IPV6, &[]), ip);
+    let ethernet = |tail: &[u8]| frame(LinkType::ETHERNET, &[&[0; 12], tail].concat());
+    let (ipv4, ipv6) = (Some(EtherType::IPV4), Some(EtherType::IPV6));
+    assert_eq!(ethernet(&[0x08, 0x00]), ipv4);
+    assert_eq!(ethernet(&[0x86, 0xdd]), ipv6);
+    assert_eq!(ethernet(&[0x88, 0xa8, 0, 1, 0x81, 0x00, 0, 2, 0x08, 0x00]), ipv4);
+    assert_eq!(ethernet(&[0x08, 0x06]), Some(EtherType(0x0806)));
+    assert_eq!(
+        frame(LinkType::LINUX_SLL, &[&[0; 14][..], &[0x20, 1]].concat()),
+        Some(EtherType::NHRP)
+    );
+    assert_eq!(frame(LinkType::LINUX_SLL2, &[&[0x08, 0][..], &[0; 18]].concat()), ipv4);
+    assert_eq!(frame(LinkType::IPV6, &[]), ipv6);
     assert_eq!(frame(LinkType(105), &[]), None);
+
+    let short =
+        Frame { number: 1, link_type: LinkType::ETHERNET, data: &[0; 13], original_length: 13 };
+    assert_eq!(short.network(), None);
 }
 
 #[test]
