@@ -18,4 +18,5 @@
 
 extern crate alloc;
 
+pub mod cisco;
 pub mod wire;
