@@ -170,6 +170,33 @@ mod tests {
             }
         }
 
+        /// The largest windows, full, with jumps about as long as the ring: a place in it that was
+        /// not cleared, or cleared too early, shows.
+        #[test]
+        fn is_the_model_all_round_the_ring(
+            size in MAX_REPLAY_WINDOW - 130..=MAX_REPLAY_WINDOW, start in 0u64..2048,
+            jumps in proptest::collection::vec((0u64..2400, 1u64..200), 1..6),
+        ) {
+            let mut window = ReplayWindow::new(SPI, size, false);
+            let mut model = Model { size: size.into(), highest: 0, received: BTreeSet::new() };
+            let mut at = start;
+            for (jump, run) in jumps {
+                at += jump;
+                // Gaps of two, so that the window has both kinds of bits.
+                for sequence in (at..at + 3 * run).step_by(3) {
+                    prop_assert_eq!(offer(&mut window, sequence), model.accepts(sequence));
+                }
+                at += 3 * run;
+                // Everything there is in the window and a little behind it.
+                for sequence in model.highest.saturating_sub(u64::from(size) + 70)..=model.highest {
+                    let fresh = window.check(sequence).is_ok();
+                    let behind = sequence + u64::from(size) <= model.highest;
+                    let expected = sequence != 0 && !behind && !model.received.contains(&sequence);
+                    prop_assert_eq!(fresh, expected, "{} of {}", sequence, model.highest);
+                }
+            }
+        }
+
         /// The receiver of extended numbers sees half of each, and accepts the same as the model
         /// that sees them whole, over several subspaces.
         #[test]
@@ -210,10 +237,13 @@ mod tests {
             let highest = if near { (highest & !0xffff_ffff) + offset } else { highest };
             let mut window = ReplayWindow::new(SPI, size, true);
             window.accept(highest);
-            let low = if near { low % 8192 } else { low }.wrapping_sub(2048);
-            prop_assert_eq!(
-                window.whole(low).unwrap() >> 32, high_half_of_the_rfc(highest, size.into(), low)
-            );
+            let left = (highest as u32).wrapping_sub(u32::from(size) - 1);
+            for low in [low, left.wrapping_sub(1), left, left.wrapping_add(1), highest as u32] {
+                prop_assert_eq!(
+                    window.whole(low).unwrap() >> 32,
+                    high_half_of_the_rfc(highest, size.into(), low)
+                );
+            }
         }
     }
 

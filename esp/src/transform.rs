@@ -126,7 +126,7 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// `esp-3des esp-sha-hmac`, the guide's. Legacy, for interoperability.
+    /// `esp-3des esp-sha-hmac`, of Cisco's DMVPN guides. Legacy, for interoperability.
     pub const ESP_3DES_SHA: Self =
         Self { encryption: Encryption::TripleDesCbc, integrity: Some(Integrity::HmacSha1) };
     /// `esp-gcm 256`: the choice for a deployment whose peers have it.

@@ -54,5 +54,9 @@ mod tests {
             Err(OpenError::InvalidProtocol { next_header: NextHeader::GRE })
         );
         assert!(packet_len(NextHeader::IPV4, &[]).is_err());
+        let mut runt = [0x45; 20];
+        runt[2..4].copy_from_slice(&[0, 19]);
+        let refused = packet_len(NextHeader::IPV4, &runt);
+        assert_eq!(refused, Err(OpenError::InnerLength { length: 19, have: 20 }));
     }
 }
