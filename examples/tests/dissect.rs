@@ -270,6 +270,37 @@ fn seeds_packets() {
     assert_eq!(under(&objects, "nhrp")[2]["request_id"], 65541);
 }
 
+/// The guide's topology between two Linux peers (strongSwan 6.0.1, FRR 10.7.1, kernel 6.1), once
+/// plainly and once with a NAT before the spoke: what a spoke and a hub of this suite do, too.
+#[test]
+fn linux_peers() {
+    for (name, reply, layers) in [("linux", 128, [36, 2, 11]), ("linux-nat", 148, [43, 2, 11])] {
+        let directory = here(&format!("tests/data/{name}"));
+        let file = std::fs::read(directory.join("wire.pcap")).unwrap();
+        let objects = objects(&file, Keys::read(&directory).unwrap());
+        let with = |layers: &[&str]| {
+            objects.iter().filter(|object| object["layers"] == json!(layers)).count()
+        };
+        let found = [with(&["esp", "gre"]), with(&["esp", "gre", "nhrp"]), with(&["isakmp"])];
+        assert_eq!(found, layers, "{name}");
+        assert_eq!(objects.len(), layers.iter().sum::<usize>(), "{name}");
+
+        for isakmp in under(&objects, "isakmp") {
+            assert_eq!(isakmp["decrypted"], isakmp["encrypted"], "{name}");
+        }
+        for esp in under(&objects, "esp") {
+            assert_eq!((&esp["icv_ok"], &esp["next_header"]), (&json!(true), &json!(47)));
+        }
+        for gre in under(&objects, "gre") {
+            assert_eq!(gre["key"], 1, "{name}");
+        }
+        let registration = under(&objects, "nhrp");
+        let sizes: Vec<_> = registration.iter().map(|nhrp| &nhrp["pktsz"]).collect();
+        assert_eq!(json!(sizes), json!([108, reply]), "{name}");
+        assert!(objects.iter().all(|object| object["reencoded_equal"] == true), "{name}");
+    }
+}
+
 /// Packets of this test's own, each in a frame.
 fn dissected(packets: &[Vec<u8>]) -> Vec<Value> {
     let mut file = Vec::new();
@@ -490,13 +521,17 @@ proptest! {
     /// that there is not.
     #[test]
     fn damaged_captures(
-        scenario in proptest::sample::select(vec!["fragmentation", "nat-mm-3des-sha1-modp768", "data-aes256gcm16", "fail-psk"]),
+        scenario in proptest::sample::select(vec!["charon/fragmentation", "charon/nat-mm-3des-sha1-modp768", "charon/data-aes256gcm16", "charon/fail-psk", "linux/wire"]),
         damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..40),
         cut in any::<proptest::sample::Index>(),
     ) {
-        let mut file = std::fs::read(here(&format!("tests/data/charon/{scenario}.pcap"))).unwrap();
-        let kat = here(&format!("../isakmp/tests/data/charon/{scenario}.kat"));
-        let keys = Recorded::read(&std::fs::read_to_string(kat).unwrap()).keys();
+        let mut file = std::fs::read(here(&format!("tests/data/{scenario}.pcap"))).unwrap();
+        let keys = if scenario == "linux/wire" {
+            Keys::read(&here("tests/data/linux")).unwrap()
+        } else {
+            let kat = here(&format!("../isakmp/tests/data/{scenario}.kat"));
+            Recorded::read(&std::fs::read_to_string(kat).unwrap()).keys()
+        };
         for (index, value) in damage {
             // The file's own header stays.
             let at = 24 + index.index(file.len() - 24);
