@@ -181,7 +181,7 @@ impl Retransmission {
 
 impl Default for Retransmission {
     fn default() -> Self {
-        Self { initial: Duration::from_secs(2), limit: Duration::from_secs(16), attempts: 6 }
+        Self { initial: Duration::from_secs(2), limit: Duration::from_secs(16), attempts: 5 }
     }
 }
 
@@ -369,7 +369,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// Retransmission; default 2, 4, 8, 16, 16 s.
+    /// Retransmission; default after 2, 4, 8 and 16 s, given up 16 s after that.
     pub const fn retransmission(mut self, retransmission: Retransmission) -> Self {
         self.config.retransmission = retransmission;
         self

@@ -6,8 +6,7 @@ use crate::crypto::CipherError;
 use crate::crypto::DiffieHellmanError;
 use crate::crypto::Group;
 use crate::wire::{
-    Cookie, ExchangeType, Flags, IdType, MessageId, NotifyType, ParseError, PayloadType,
-    ProtocolId,
+    Cookie, ExchangeType, Flags, IdType, MessageId, NotifyType, ParseError, PayloadType, ProtocolId,
 };
 
 /// Why a datagram or a job's result changed nothing. Only counters and the trace ring know of it.
@@ -166,6 +165,15 @@ pub enum Discard {
     /// A notify or delete without protection: never authoritative.
     #[error("unprotected {0}: ignored")]
     Unprotected(PayloadType),
+    /// A notification without protection: it may be anybody's, and changes nothing.
+    #[error("unprotected notification, somebody says: {0}")]
+    UnprotectedNotification(NotifyType),
+    /// More transmits or events wait to be polled than configured.
+    #[error("{limit} transmits or events wait to be polled")]
+    QueueFull {
+        /// The limit.
+        limit: usize,
+    },
     /// A protected notification about nothing that exists here.
     #[error("{0} means nothing here")]
     Notification(NotifyType),

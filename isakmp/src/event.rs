@@ -167,6 +167,12 @@ impl EspKeys {
         (encryption, salt, integrity)
     }
 
+    /// The whole key material of the SA: encryption key, salt, integrity key.
+    #[must_use]
+    pub fn dangerous_keymat(&self) -> &[u8] {
+        self.material.dangerous_bytes()
+    }
+
     /// The encryption key; empty for NULL.
     #[must_use]
     pub fn dangerous_encryption_key(&self) -> &[u8] {
@@ -240,12 +246,9 @@ pub enum CloseReason {
     /// The peer refused with a protected notification.
     #[error("peer refused: {0}")]
     PeerRefused(NotifyType),
-    /// The peer never answered with anything but this unprotected, hence unproven, notification.
-    #[error("peer did not answer, or somebody refused in its name: {0}")]
-    UnprovenRefusal(NotifyType),
-    /// The last messages of main mode did not decrypt on one side: most likely the pre-shared keys
-    /// differ.
-    #[error("authentication did not succeed: pre-shared keys may differ")]
+    /// The peer never answered MM5, as one does that cannot decrypt it: most likely the pre-shared
+    /// keys differ.
+    #[error("peer did not answer our authentication: pre-shared keys may differ")]
     AuthenticationFailed,
     /// The peer's public value cannot be used.
     #[error("peer's key exchange is unusable: {0}")]
@@ -265,7 +268,7 @@ pub enum CloseReason {
     /// The protection was removed.
     #[error("protection was removed")]
     ProtectionRemoved,
-    /// The other SA of the pair is gone.
-    #[error("key material or table space was not available")]
+    /// There was no SPI left in the configured range.
+    #[error("no SPI left in the configured range")]
     Exhausted,
 }

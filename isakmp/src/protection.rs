@@ -197,15 +197,11 @@ pub struct EspProposal {
 
 impl EspProposal {
     /// `esp-3des esp-sha-hmac`, the guide's transform set. Legacy.
-    pub const TRIPLE_DES_SHA1: Self = Self {
-        encryption: EspEncryption::TripleDes,
-        integrity: Some(EspIntegrity::HmacSha1),
-    };
+    pub const TRIPLE_DES_SHA1: Self =
+        Self { encryption: EspEncryption::TripleDes, integrity: Some(EspIntegrity::HmacSha1) };
     /// `esp-aes 256 esp-sha256-hmac`, the default.
-    pub const AES256_SHA256: Self = Self {
-        encryption: EspEncryption::Aes256Cbc,
-        integrity: Some(EspIntegrity::HmacSha256),
-    };
+    pub const AES256_SHA256: Self =
+        Self { encryption: EspEncryption::Aes256Cbc, integrity: Some(EspIntegrity::HmacSha256) };
 
     /// Bytes of key material of one SA: key, salt, integrity key.
     #[must_use]

@@ -16,8 +16,8 @@ use crate::{
 pub struct Phase1View {
     /// The connection id; 0 until it has keys.
     pub connection: u32,
-    /// The peer.
-    pub peer: PeerId,
+    /// The peer; `None` for one that has not authenticated.
+    pub peer: Option<PeerId>,
     /// Who started it.
     pub role: Role,
     /// The state.

@@ -1,0 +1,46 @@
+//! Dead peer detection (RFC 3706).
+//!
+//! ```text
+//!   { HASH, N(R-U-THERE, sequence) }         ─▶
+//!                                            ◀─    { HASH, N(R-U-THERE-ACK, sequence) }
+//! ```
+
+use crate::Discard;
+use crate::phase1::Negotiation;
+use crate::wire::{Notification, NotifyType, Payload};
+
+/// Our questions to a peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Probe {
+    /// The sequence number used last.
+    pub(crate) sequence: u32,
+    /// Questions since the last sign of life.
+    pub(crate) unanswered: u32,
+    /// The highest sequence number that the peer asked with.
+    pub(crate) highest_received: Option<u32>,
+}
+
+/// R-U-THERE or its answer (RFC 3706 §5.3): the SPI is both cookies.
+pub(crate) fn notification(
+    sa: &Negotiation,
+    notify_type: NotifyType,
+    sequence: u32,
+) -> Payload<'static> {
+    let data = sequence.to_be_bytes().to_vec();
+    Payload::Notification(Notification::isakmp(notify_type, sa.cookies(), data))
+}
+
+/// The sequence number, if the notification is about this SA.
+pub(crate) fn sequence(
+    sa: &Negotiation,
+    notification: &Notification<'_>,
+) -> Result<u32, Discard> {
+    let sequence = <[u8; 4]>::try_from(notification.data.as_ref())
+        .map(u32::from_be_bytes)
+        .map_err(|_| Discard::Notification(notification.notify_type))?;
+    let cookies = [sa.initiator_cookie.0, sa.responder_cookie.0].concat();
+    if *notification.spi != *cookies {
+        return Err(Discard::DeadPeerDetection(sequence));
+    }
+    Ok(sequence)
+}

@@ -1,0 +1,156 @@
+//! The table of peers.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::net::IpAddr;
+
+use dmvpn_time::Instant;
+
+use crate::dead_peer_detection::Probe;
+use crate::output::Timer;
+use crate::phase1::SaId;
+use crate::quick_mode::responder;
+use crate::wire::MessageId;
+use crate::{
+    CloseReason, Event, Identity, Path, PeerId, Protection, ProtectionId, Selectors, Transport,
+};
+
+use super::Endpoint;
+
+/// A remote IKE peer.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) path: Path,
+    /// The address that `connect` was called with.
+    pub(super) target: Option<IpAddr>,
+    pub(super) identity: Option<Identity>,
+    /// Its phase 1 SAs, the half-open ones that we started included.
+    pub(super) phase1: BTreeSet<SaId>,
+    /// The one in use: the newest established.
+    pub(super) current: Option<SaId>,
+    /// Its phase 2 SAs, by inbound SPI.
+    pub(super) children: BTreeSet<u32>,
+    /// What waits for phase 1.
+    pub(super) wanted: BTreeMap<ProtectionId, Wanted>,
+    /// Our quick modes under way.
+    pub(super) negotiating: BTreeMap<(SaId, MessageId), ProtectionId>,
+    pub(super) last_inbound: Instant,
+    pub(super) probe: Probe,
+    /// Since when it has been authenticated without a break.
+    pub(super) up_since: Option<Instant>,
+    /// Whether packets in UDP keep a NAT's mapping of ours alive.
+    pub(super) behind_nat: bool,
+}
+
+/// A phase 2 negotiation to be started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) selectors: Selectors,
+    pub(super) rekey_of: Option<u32>,
+}
+
+impl Endpoint {
+    /// A new peer at the other end of a path.
+    pub(super) fn add_peer(&mut self, path: Path) -> PeerId {
+        self.next_peer = self.next_peer.saturating_add(1);
+        let id = PeerId(self.next_peer);
+        let peer = Peer {
+            path,
+            target: None,
+            identity: None,
+            phase1: BTreeSet::new(),
+            current: None,
+            children: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            negotiating: BTreeMap::new(),
+            last_inbound: self.output.now,
+            probe: Probe::default(),
+            up_since: None,
+            behind_nat: false,
+        };
+        self.peers.insert(id, peer);
+        id
+    }
+
+    /// The peer that `connect` means, or a new one.
+    pub(super) fn peer_for_target(&mut self, local: IpAddr, remote: IpAddr) -> PeerId {
+        let by_identity = || self.by_identity.get(&(local, Identity::address(remote)));
+        if let Some(&id) = self.by_target.get(&(local, remote)).or_else(by_identity) {
+            return id;
+        }
+        let config = &self.output.config;
+        // With forced encapsulation MM1 already goes to the NAT traversal port.
+        let (transport, port) = if config.forces_encapsulation() {
+            (Transport::NatT, config.ports.nat_t)
+        } else {
+            (Transport::Isakmp, config.ports.ike)
+        };
+        let path = Path { local: (local, port).into(), remote: (remote, port).into(), transport };
+        let id = self.add_peer(path);
+        self.by_target.insert((local, remote), id);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.target = Some(remote);
+        }
+        id
+    }
+
+    /// The peer that has just authenticated as `identity`, or a new one.
+    pub(super) fn peer_for_identity(&mut self, path: Path, identity: &Identity) -> PeerId {
+        let local = path.local.ip();
+        if let Some(&id) = self.by_identity.get(&(local, identity.clone())) {
+            return id;
+        }
+        // One that we are connecting to and do not know by name yet.
+        if let Some(&id) = self.by_target.get(&(local, path.remote.ip()))
+            && self.peers.get(&id).is_some_and(|peer| peer.identity.is_none())
+        {
+            return id;
+        }
+        self.add_peer(path)
+    }
+
+    /// Records whom a peer authenticated as.
+    pub(super) fn name_peer(&mut self, id: PeerId, identity: &Identity) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let local = peer.path.local.ip();
+        if peer.identity.as_ref() == Some(identity) {
+            return;
+        }
+        if let Some(before) = peer.identity.replace(identity.clone()) {
+            let key = (local, before);
+            if self.by_identity.get(&key) == Some(&id) {
+                self.by_identity.remove(&key);
+            }
+        }
+        self.by_identity.insert((local, identity.clone()), id);
+    }
+
+    /// Forgets the peer if nothing is left of it.
+    pub(super) fn reap_peer(&mut self, id: PeerId, reason: CloseReason) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let live = !peer.phase1.is_empty()
+            || !peer.children.is_empty()
+            || !peer.wanted.is_empty();
+        if live {
+            return;
+        }
+        let Some(peer) = self.peers.remove(&id) else { return };
+        let local = peer.path.local.ip();
+        if let Some(target) = peer.target {
+            self.by_target.remove(&(local, target));
+        }
+        if let Some(identity) = peer.identity {
+            let key = (local, identity);
+            if self.by_identity.get(&key) == Some(&id) {
+                self.by_identity.remove(&key);
+            }
+        }
+        self.output.timers.cancel(&Timer::DeadPeer(id));
+        self.output.timers.cancel(&Timer::Keepalive(id));
+        self.output.event(Event::PeerDown { peer: id, reason });
+    }
+
+    /// The traffic of a protection between the ends of a path.
+    pub(super) fn selectors_for(terms: &Protection, remote: IpAddr) -> Selectors {
+        responder::selectors(terms, terms.local, remote)
+    }
+}

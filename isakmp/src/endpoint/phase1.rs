@@ -1,0 +1,713 @@
+//! Phase 1 SAs: start, establishment, renegotiation, end.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use dmvpn_time::Instant;
+
+use crate::crypto::{JobResult, Job};
+use crate::main_mode::{self, initiator, responder};
+use crate::output::Timer;
+use crate::phase1::{Answered, Established, Negotiation, Phase1, Phase1State, SaId, Sent};
+use crate::quick_mode::offer;
+use crate::wire::{
+    Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, phase1,
+};
+use crate::{
+    CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, Role, StateKind,
+    Trace, dead_peer_detection, informational,
+};
+
+use super::Endpoint;
+
+/// Established SAs of one peer that are kept; a peer that starts one after the other without ever
+/// deleting any loses the oldest.
+const ESTABLISHED_PER_PEER: usize = 8;
+
+impl Endpoint {
+    fn next_sa(&mut self) -> SaId {
+        self.next_sa = self.next_sa.saturating_add(1);
+        SaId(self.next_sa)
+    }
+
+    /// Starts a main mode to a peer, unless one is under way.
+    pub(super) fn start_main_mode(&mut self, peer_id: PeerId) {
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let under_way = peer.phase1.iter().any(|id| {
+            self.phase1.get(id).is_some_and(|sa| matches!(sa.state, Phase1State::Initiator(_)))
+        });
+        if under_way {
+            return;
+        }
+        let path = peer.path;
+        let replaces: Vec<SaId> = peer.current.into_iter().collect();
+        let initial_contact = self.output.config.initial_contact
+            && peer.current.is_none()
+            && peer.children.is_empty();
+        let id = self.next_sa();
+        let initiator_cookie = self.output.cookie();
+        let mut negotiation = Negotiation {
+            config: Arc::clone(&self.output.config),
+            role: Role::Initiator,
+            initiator_cookie,
+            responder_cookie: Cookie::ZERO,
+            path,
+            connection: 0,
+            started: self.output.now,
+            peer: Some(peer_id),
+            initial_contact,
+            replaces,
+            first: None,
+            sent: None,
+            answered: None,
+        };
+        self.output.trace(&negotiation, Trace::RequestProfile);
+        self.output.trace(&negotiation, Trace::PeerCreated);
+        self.output.trace(&negotiation, Trace::Ports);
+        self.output.trace(&negotiation, Trace::NoAggressiveMode);
+        let state = initiator::start(&mut negotiation, &mut self.output);
+        self.by_cookies.insert(negotiation.cookies(), id);
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.phase1.insert(id);
+        }
+        self.arm_half_open(id, &negotiation);
+        self.phase1.insert(id, Phase1 { negotiation, state: Phase1State::Initiator(state) });
+        self.after_step(id);
+    }
+
+    fn arm_half_open(&mut self, id: SaId, negotiation: &Negotiation) {
+        let deadline = self.output.now + negotiation.config.limits.half_open_timeout;
+        self.output.timers.set(Timer::HalfOpen(id), deadline);
+    }
+
+    /// Answers MM1.
+    pub(super) fn handle_mm1(
+        &mut self,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let source_address = path.remote.ip();
+        let config = Arc::clone(&self.output.config);
+        self.output.trace_on(
+            &path,
+            0,
+            Trace::Received {
+                role: None,
+                state: crate::CoarseState::NewSa,
+                dport: path.local.port(),
+                sport: path.remote.port(),
+            },
+        );
+        let limit = config.limits.half_open;
+        if self.half_open >= limit {
+            return Err(Discard::HalfOpenLimit { limit });
+        }
+        let limit = config.limits.half_open_per_source;
+        if self.half_open_by_source.get(&source_address).is_some_and(|count| *count >= limit) {
+            return Err(Discard::HalfOpenLimitPerSource { source_address, limit });
+        }
+        let wanted = |terms: &Arc<crate::Protection>| {
+            terms.local == path.local.ip()
+                && match terms.remote {
+                    crate::Remote::Any => true,
+                    crate::Remote::Host(remote) => remote == source_address,
+                }
+        };
+        if !self.protections.values().any(wanted) {
+            return Err(Discard::NoProtection);
+        }
+        let mut negotiation = Negotiation {
+            config,
+            role: Role::Responder,
+            initiator_cookie: message.header.initiator_cookie,
+            responder_cookie: Cookie::ZERO,
+            path,
+            connection: 0,
+            started: self.output.now,
+            peer: None,
+            initial_contact: false,
+            replaces: Vec::new(),
+            first: Some((message.header.initiator_cookie, path.remote)),
+            sent: None,
+            answered: Some(Answered {
+                request: Bytes::copy_from_slice(datagram),
+                reply: None,
+            }),
+        };
+        let mut notes = Vec::new();
+        let accepted = match responder::check(message, &negotiation, &mut notes) {
+            Ok(accepted) => accepted,
+            Err(discard) => {
+                self.output.trace_all(&negotiation, notes);
+                if discard == Discard::NoProposalChosen && self.may_refuse() {
+                    self.output.trace(&negotiation, Trace::Discarded(discard));
+                    let notify_type = NotifyType::NO_PROPOSAL_CHOSEN;
+                    let refusal = informational::refusal(message, notify_type, &mut self.output);
+                    let sent = Trace::NotifySent { notify_type, protected: false };
+                    self.output.trace(&negotiation, sent);
+                    self.output.transmit(path, refusal);
+                    return Ok(());
+                }
+                return Err(discard);
+            }
+        };
+        let id = self.next_sa();
+        negotiation.responder_cookie = self.output.cookie();
+        let state = responder::start(accepted, &mut negotiation, &mut self.output);
+        self.by_cookies.insert(negotiation.cookies(), id);
+        self.by_first.insert((negotiation.initiator_cookie, path.remote), id);
+        self.half_open = self.half_open.saturating_add(1);
+        let count = self.half_open_by_source.entry(source_address).or_default();
+        *count = count.saturating_add(1);
+        self.arm_half_open(id, &negotiation);
+        self.phase1.insert(id, Phase1 { negotiation, state: Phase1State::Responder(state) });
+        self.after_step(id);
+        Ok(())
+    }
+
+    /// Whether another refusal may be sent in this second.
+    fn may_refuse(&mut self) -> bool {
+        let now = self.output.now;
+        let (since, count) = self.refusals;
+        let within = now.saturating_duration_since(since).as_secs() == 0;
+        let count = if within { count } else { 0 };
+        if count >= self.output.config.limits.refusals_per_second {
+            return false;
+        }
+        self.refusals = (if within { since } else { now }, count.saturating_add(1));
+        true
+    }
+
+    /// A main mode message after the first.
+    pub(super) fn handle_main_mode(
+        &mut self,
+        id: SaId,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let Some(Phase1 { negotiation, state }) = self.phase1.get(&id) else {
+            return Err(Discard::UnknownCookies {
+                initiator: message.header.initiator_cookie,
+                responder: message.header.responder_cookie,
+            });
+        };
+        self.output.trace(
+            negotiation,
+            Trace::Received {
+                role: Some(negotiation.role),
+                state: state.coarse(),
+                dport: path.local.port(),
+                sport: path.remote.port(),
+            },
+        );
+        if let Some(answered) = &negotiation.answered
+            && answered.request == datagram
+        {
+            if path != negotiation.path {
+                return Err(Discard::WrongPath { source_address: path.remote.ip() });
+            }
+            let Some(reply) = answered.reply.clone() else { return Err(Discard::Duplicate) };
+            self.output.trace(negotiation, Trace::Duplicate { node: None });
+            let again = Trace::Retransmitting { node: None, attempt: 2, duplicate: true };
+            self.output.trace(negotiation, again);
+            self.output.counters.duplicates = self.output.counters.duplicates.saturating_add(1);
+            self.output.transmit(negotiation.path, reply);
+            return Ok(());
+        }
+        // RFC 2408 §3.1: zero in phase 1.
+        if message.header.message_id != crate::wire::MessageId::ZERO {
+            return Err(Discard::UnexpectedMessageId(message.header.message_id));
+        }
+        enum Accepted {
+            Initiator(initiator::Accepted),
+            Responder(responder::Accepted),
+        }
+        let accepted = match state {
+            Phase1State::Initiator(state) => {
+                Accepted::Initiator(state.check(message, &path, negotiation)?)
+            }
+            Phase1State::Responder(state) => {
+                Accepted::Responder(state.check(message, &path, negotiation)?)
+            }
+            Phase1State::Established(_) => {
+                return Err(Discard::UnexpectedState { state: state.kind() });
+            }
+        };
+        let Some(Phase1 { mut negotiation, state }) = self.phase1.remove(&id) else {
+            return Ok(());
+        };
+        self.by_cookies.remove(&negotiation.cookies());
+        negotiation.answered =
+            Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None });
+        let output = &mut self.output;
+        let (state, established) = match (state, accepted) {
+            (Phase1State::Initiator(state), Accepted::Initiator(accepted)) => {
+                match state.advance(accepted, &mut negotiation, output) {
+                    initiator::Step::Halfway(state) => (Phase1State::Initiator(state), false),
+                    initiator::Step::Complete(sa) => (Phase1State::Established(sa), true),
+                }
+            }
+            (Phase1State::Responder(state), Accepted::Responder(accepted)) => {
+                match state.advance(accepted, &mut negotiation, output) {
+                    responder::Step::Halfway(state) => (Phase1State::Responder(state), false),
+                    responder::Step::Complete(sa) => (Phase1State::Established(sa), true),
+                }
+            }
+            (state, _) => (state, false),
+        };
+        self.by_cookies.insert(negotiation.cookies(), id);
+        if !established && negotiation.role == Role::Initiator {
+            // What limits an initiator is the number of its transmissions; this is for lost jobs.
+            self.arm_half_open(id, &negotiation);
+        }
+        self.phase1.insert(id, Phase1 { negotiation, state });
+        if established {
+            self.established(id);
+        }
+        self.after_step(id);
+        Ok(())
+    }
+
+    /// Arms the retransmission of what was sent and runs or registers what has to be computed.
+    pub(super) fn after_step(&mut self, id: SaId) {
+        if let Some(Phase1 { negotiation, state }) = self.phase1.get(&id) {
+            match &negotiation.sent {
+                Some(Sent { transmissions, .. }) => {
+                    let wait = negotiation.config.retransmission.wait(*transmissions);
+                    self.output.timers.set(Timer::Retransmit(id), self.output.now + wait);
+                }
+                None => {
+                    self.output.timers.cancel(&Timer::Retransmit(id));
+                }
+            }
+            let waiting = match state {
+                Phase1State::Initiator(state) => state.waiting(),
+                Phase1State::Responder(state) => state.waiting(),
+                Phase1State::Established(_) => None,
+            };
+            if let Some(main_mode::Waiting(job)) = waiting {
+                self.jobs.insert(job, (id, None));
+            }
+        }
+        self.run_inline_jobs();
+    }
+
+    /// With jobs inline, computes what is queued.
+    pub(super) fn run_inline_jobs(&mut self) {
+        while self.output.config.jobs == Jobs::Inline
+            && let Some(job) = self.output.jobs.pop_front()
+        {
+            // Its owner is waiting: it was queued a moment ago.
+            let _ = self.finish_job(Job::run(job));
+        }
+    }
+
+    /// Hands a job's result to whoever waits for it.
+    pub(super) fn finish_job(&mut self, result: JobResult) -> Result<(), Discard> {
+        let (id, node) = self.jobs.remove(&result.id()).ok_or(Discard::StaleJob)?;
+        let outcome = result.into_outcome();
+        if let Some(message_id) = node {
+            return self.resume_quick_mode(id, message_id, outcome);
+        }
+        let agreement = match outcome {
+            Ok(agreement) => agreement,
+            Err(error) => {
+                self.remove_phase1(id, CloseReason::KeyExchange(error), false);
+                return Ok(());
+            }
+        };
+        let Some(Phase1 { mut negotiation, state }) = self.phase1.remove(&id) else {
+            return Err(Discard::StaleJob);
+        };
+        let output = &mut self.output;
+        let state = match state {
+            Phase1State::Initiator(state) => {
+                state.resume(agreement, &mut negotiation, output).map(Phase1State::Initiator)
+            }
+            Phase1State::Responder(state) => {
+                state.resume(agreement, &mut negotiation, output).map(Phase1State::Responder)
+            }
+            Phase1State::Established(sa) => Ok(Phase1State::Established(sa)),
+        };
+        // Each job computes what its state asks for.
+        let Ok(state) = state else { return Err(Discard::StaleJob) };
+        self.phase1.insert(id, Phase1 { negotiation, state });
+        self.after_step(id);
+        Ok(())
+    }
+
+    /// A main mode is complete.
+    fn established(&mut self, id: SaId) {
+        let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+            self.phase1.get(&id)
+        else {
+            return;
+        };
+        let (path, identity, nat) = (negotiation.path, sa.identity.clone(), sa.nat);
+        let (role, lifetime) = (negotiation.role, sa.lifetime);
+        let replaces = negotiation.replaces.clone();
+        let started = negotiation.started;
+        let in_udp = sa.udp.is_some();
+        let notifications = sa.notifications.clone();
+        let announce = sa.announce_lifetime.then_some(sa.lifetime);
+        let known_peer = negotiation.peer;
+        self.output.counters.phase1_completed =
+            self.output.counters.phase1_completed.saturating_add(1);
+        self.output.timers.cancel(&Timer::HalfOpen(id));
+        if role == Role::Responder {
+            self.release_half_open(id);
+        }
+        let peer_id = match known_peer {
+            Some(peer_id) => peer_id,
+            None => self.peer_for_identity(path, &identity),
+        };
+        if let Some(Phase1 { negotiation, .. }) = self.phase1.get_mut(&id) {
+            negotiation.peer = Some(peer_id);
+        }
+        self.name_peer(peer_id, &identity);
+        let now = self.output.now;
+        let moved = match self.peers.get_mut(&peer_id) {
+            Some(peer) => {
+                let moved = peer.current.is_some() && peer.path != path;
+                peer.phase1.insert(id);
+                peer.current = Some(id);
+                peer.path = path;
+                peer.last_inbound = now;
+                peer.probe.unanswered = 0;
+                peer.up_since = peer.up_since.or(Some(now));
+                peer.behind_nat = nat.local && in_udp;
+                moved || !peer.children.is_empty()
+            }
+            None => false,
+        };
+        if notifications.iter().any(|n| n.notify_type == NotifyType::INITIAL_CONTACT) {
+            self.initial_contact(peer_id, id, started);
+        }
+        self.resolve_duplicates(peer_id, id, &replaces);
+        self.output.event(Event::Phase1Up { peer: peer_id, identity, path, nat });
+        if moved && self.peers.get(&peer_id).is_some_and(|peer| !peer.children.is_empty()) {
+            self.output.event(Event::PeerMoved { peer: peer_id, path });
+        }
+        self.arm_lifetime(id, lifetime);
+        self.arm_liveness(peer_id);
+        for notification in &notifications {
+            self.phase1_lifetime_announced(id, notification);
+        }
+        if let Some(seconds) = announce {
+            self.announce_phase1_lifetime(id, seconds);
+        }
+        self.start_wanted(peer_id);
+        if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
+            let input = (MajorInput::Internal, MinorInput::Phase1Complete);
+            let complete = StateKind::IkePhase1Complete;
+            self.output.transition(negotiation, input, complete, complete);
+        }
+    }
+
+    /// Expiry, and for the initiator renegotiation before it.
+    fn arm_lifetime(&mut self, id: SaId, seconds: u32) {
+        let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) else { return };
+        let role = negotiation.role;
+        let margin = negotiation.config.rekeying.margin;
+        let lifetime = core::time::Duration::from_secs(seconds.into());
+        let now = self.output.now;
+        self.output.timers.set(Timer::Phase1Expire(id), now + lifetime);
+        // The responder leaves it to the initiator: it can negotiate anew when it needs to, and two
+        // at once are one too many.
+        if role == Role::Initiator {
+            let early = self.jittered_margin(margin, lifetime);
+            self.output.timers.set(Timer::Phase1Rekey(id), now + lifetime.saturating_sub(early));
+        }
+    }
+
+    /// Between the margin and twice the margin, at most half of the lifetime.
+    pub(super) fn jittered_margin(
+        &mut self,
+        margin: core::time::Duration,
+        lifetime: core::time::Duration,
+    ) -> core::time::Duration {
+        let margin = margin.min(lifetime / 4);
+        let micros = u64::try_from(margin.as_micros()).unwrap_or(u64::MAX);
+        let jitter = self.output.below(micros.max(1));
+        margin.saturating_add(core::time::Duration::from_micros(jitter))
+    }
+
+    /// Dead peer detection and NAT keepalives, as configured and called for.
+    pub(super) fn arm_liveness(&mut self, peer_id: PeerId) {
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+            peer.current.and_then(|id| self.phase1.get(&id))
+        else {
+            return;
+        };
+        let now = self.output.now;
+        let config = &negotiation.config;
+        if let Some(dpd) = config.dead_peer_detection
+            && sa.dead_peer_detection
+            && self.output.timers.get(&Timer::DeadPeer(peer_id)).is_none()
+        {
+            self.output.timers.set(Timer::DeadPeer(peer_id), now + dpd.interval);
+        }
+        if let Some(nat) = config.nat_traversal
+            && peer.behind_nat
+            && self.output.timers.get(&Timer::Keepalive(peer_id)).is_none()
+        {
+            self.output.timers.set(Timer::Keepalive(peer_id), now + nat.keepalive);
+        }
+    }
+
+    /// INITIAL-CONTACT (RFC 2407 §4.6.3.3): the peer remembers nothing from before the SA that it
+    /// came with. All older SAs of this identity go (RFC 3947 §6: the identity decides, not the
+    /// address, which a NAT may give to others). SAs that came up after that SA was begun are known
+    /// to the peer, and stay: two that connect to each other at once do not undo each other.
+    pub(super) fn initial_contact(&mut self, peer_id: PeerId, with: SaId, started: Instant) {
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let older: Vec<SaId> = peer
+            .phase1
+            .iter()
+            .copied()
+            .filter(|id| *id != with)
+            .filter(|id| {
+                self.phase1
+                    .get(id)
+                    .and_then(|sa| sa.state.established())
+                    .is_some_and(|sa| sa.since <= started)
+            })
+            .collect();
+        let children: Vec<u32> = peer
+            .children
+            .iter()
+            .copied()
+            .filter(|spi| self.children.get(spi).is_some_and(|child| child.created <= started))
+            .collect();
+        for spi in children {
+            self.remove_child(spi, CloseReason::InitialContact);
+        }
+        for id in older {
+            self.remove_phase1(id, CloseReason::InitialContact, false);
+        }
+    }
+
+    /// One phase 1 SA for a peer is enough. An initiator deletes the one that its new SA was to
+    /// replace. If both sides initiated at once, the SA with the lower cookies loses, on both sides
+    /// alike, and its initiator deletes it. Either goes after a grace period.
+    fn resolve_duplicates(&mut self, peer_id: PeerId, new: SaId, replaces: &[SaId]) {
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(ours) = self.phase1.get(&new) else { return };
+        let grace = ours.negotiation.config.rekeying.grace;
+        let mut ending = Vec::new();
+        let mut established = Vec::new();
+        for id in &peer.phase1 {
+            let Some(other) = self.phase1.get(id).filter(|sa| sa.state.established().is_some())
+            else {
+                continue;
+            };
+            established.push(*id);
+            if *id == new {
+                continue;
+            }
+            if replaces.contains(id) {
+                ending.push(*id);
+            } else if other.negotiation.role != ours.negotiation.role {
+                let (loser, sa) = if other.negotiation.cookies() < ours.negotiation.cookies() {
+                    (*id, other)
+                } else {
+                    (new, ours)
+                };
+                if sa.negotiation.role == Role::Initiator {
+                    ending.push(loser);
+                }
+            }
+        }
+        let excess = established.len().saturating_sub(ESTABLISHED_PER_PEER);
+        let now = self.output.now;
+        for id in ending {
+            self.output.timers.cancel(&Timer::Phase1Rekey(id));
+            self.output.timers.set(Timer::Phase1Expire(id), now + grace);
+        }
+        for id in established.into_iter().take(excess) {
+            self.remove_phase1(id, CloseReason::Superseded, false);
+        }
+    }
+
+    /// RESPONDER-LIFETIME for phase 1 (RFC 2407 §4.6.3.1), as Cisco sends it after MM6.
+    fn announce_phase1_lifetime(&mut self, id: SaId, seconds: u32) {
+        let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return;
+        };
+        let mut data = Vec::from([0x80, 11, 0, 1, 0, 12, 0, 4]);
+        data.extend(seconds.to_be_bytes());
+        let notification = Payload::Notification(Notification::isakmp(
+            NotifyType::RESPONDER_LIFETIME,
+            negotiation.cookies(),
+            data,
+        ));
+        informational::send(negotiation, sa, &[notification], &mut self.output);
+    }
+
+    /// Shortens the lifetime to what the responder announced.
+    pub(super) fn phase1_lifetime_announced(
+        &mut self,
+        id: SaId,
+        notification: &Notification<'_>,
+    ) {
+        if notification.notify_type != NotifyType::RESPONDER_LIFETIME
+            || notification.protocol != ProtocolId::ISAKMP
+        {
+            return;
+        }
+        let (seconds, kilobytes) = offer::announced_lifetime(
+            &notification.data,
+            phase1::LIFE_TYPE.0,
+            phase1::LIFE_DURATION.0,
+        );
+        let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return;
+        };
+        let Some(announced) = seconds.filter(|seconds| *seconds < sa.lifetime) else { return };
+        // Nobody is made to negotiate without pause.
+        sa.lifetime = announced.max(60);
+        let lifetime = sa.lifetime;
+        let protocol = ProtocolId::ISAKMP;
+        let record = Trace::ResponderLifetime { protocol, seconds, kilobytes };
+        self.output.trace(negotiation, record);
+        self.arm_lifetime(id, lifetime);
+    }
+
+    fn release_half_open(&mut self, id: SaId) {
+        let Some(source) = self
+            .phase1
+            .get(&id)
+            .and_then(|sa| sa.negotiation.first)
+            .map(|(_, address)| address.ip())
+        else {
+            return;
+        };
+        self.half_open = self.half_open.saturating_sub(1);
+        if let Some(count) = self.half_open_by_source.get_mut(&source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.half_open_by_source.remove(&source);
+            }
+        }
+    }
+
+    /// Removes a phase 1 SA; with `announce` the peer is told. Phase 2 SAs stay.
+    pub(super) fn remove_phase1(&mut self, id: SaId, reason: CloseReason, announce: bool) {
+        if announce
+            && let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+                self.phase1.get_mut(&id)
+        {
+            let (initiator, responder) = negotiation.cookies();
+            let delete = Payload::Delete(Delete::isakmp(initiator, responder));
+            informational::send(negotiation, sa, &[delete], &mut self.output);
+        }
+        let half_open = matches!(
+            self.phase1.get(&id),
+            Some(Phase1 { state: Phase1State::Responder(_), .. })
+        );
+        if half_open {
+            self.release_half_open(id);
+        }
+        let Some(Phase1 { negotiation, state }) = self.phase1.remove(&id) else { return };
+        self.output.trace(
+            &negotiation,
+            Trace::Phase1Deleted { role: negotiation.role, state: state.coarse(), reason },
+        );
+        self.by_cookies.remove(&negotiation.cookies());
+        if let Some(first) = negotiation.first
+            && self.by_first.get(&first) == Some(&id)
+        {
+            self.by_first.remove(&first);
+        }
+        for timer in [
+            Timer::Retransmit(id),
+            Timer::HalfOpen(id),
+            Timer::Phase1Rekey(id),
+            Timer::Phase1Expire(id),
+        ] {
+            self.output.timers.cancel(&timer);
+        }
+        let waiting = match &state {
+            Phase1State::Initiator(state) => state.waiting(),
+            Phase1State::Responder(state) => state.waiting(),
+            Phase1State::Established(_) => None,
+        };
+        if let Some(main_mode::Waiting(job)) = waiting {
+            self.jobs.remove(&job);
+        }
+        let was_half_open = !matches!(state, Phase1State::Established(_));
+        if was_half_open {
+            self.output.counters.failed = self.output.counters.failed.saturating_add(1);
+        }
+        let Some(peer_id) = negotiation.peer else { return };
+        if let Phase1State::Established(Established { quick_modes, .. }) = state {
+            for (message_id, quick_mode) in quick_modes {
+                self.drop_quick_mode(id, peer_id, message_id, quick_mode, reason);
+            }
+        }
+        let newest = self.peers.get(&peer_id).and_then(|peer| {
+            peer.phase1.iter().copied().rfind(|other| {
+                *other != id
+                    && self.phase1.get(other).is_some_and(|sa| sa.state.established().is_some())
+            })
+        });
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        peer.phase1.remove(&id);
+        if peer.current == Some(id) {
+            peer.current = newest;
+        }
+        // What waited for this negotiation has nothing to wait for, unless another is under way.
+        if was_half_open && peer.phase1.is_empty() {
+            let wanted = core::mem::take(&mut peer.wanted);
+            for (protection, wanted) in wanted {
+                self.negotiation_failed(peer_id, protection, wanted.rekey_of, reason);
+            }
+        }
+        self.reap_peer(peer_id, reason);
+    }
+
+    /// Asks a peer whether it is alive (RFC 3706), or finds that it is not.
+    pub(super) fn dead_peer_timer(&mut self, peer_id: PeerId) {
+        let now = self.output.now;
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+            peer.current.and_then(|id| self.phase1.get_mut(&id))
+        else {
+            return;
+        };
+        let Some(dpd) = negotiation.config.dead_peer_detection else { return };
+        let silent = now.saturating_duration_since(peer.last_inbound);
+        if silent < dpd.interval {
+            peer.probe.unanswered = 0;
+            let next = peer.last_inbound + dpd.interval;
+            self.output.timers.set(Timer::DeadPeer(peer_id), next);
+            return;
+        }
+        if peer.probe.unanswered >= dpd.attempts {
+            self.output.trace(negotiation, Trace::PeerDead);
+            self.close_peer(peer_id, CloseReason::PeerDead { attempts: dpd.attempts }, false);
+            return;
+        }
+        if peer.probe.sequence == 0 {
+            // RFC 3706 §6.2: random at first, the high bit clear.
+            peer.probe.sequence = self.output.rng.next_u32() >> 1;
+        }
+        peer.probe.sequence = peer.probe.sequence.wrapping_add(1);
+        peer.probe.unanswered = peer.probe.unanswered.saturating_add(1);
+        let sequence = peer.probe.sequence;
+        let notify_type = NotifyType::R_U_THERE;
+        let question = dead_peer_detection::notification(negotiation, notify_type, sequence);
+        let record = Trace::DeadPeerDetectionSent { notify_type, sequence };
+        self.output.trace(negotiation, record);
+        informational::send(negotiation, sa, &[question], &mut self.output);
+        self.output.timers.set(Timer::DeadPeer(peer_id), now + dpd.retry);
+    }
+}

@@ -1,0 +1,799 @@
+//! Phase 2: quick modes, the SAs they lead to, re-keying, end.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use bytes::Bytes;
+use dmvpn_time::Instant;
+
+use crate::crypto::{Agreement, DiffieHellmanError, Group};
+use crate::main_mode::Waiting;
+use crate::output::Timer;
+use crate::phase1::{Answered, Phase1, Phase1State, SaId};
+use crate::quick_mode::responder::{self, Refusal};
+use crate::quick_mode::{self, Exchange, NewChild, Outcome, QuickMode, State};
+use crate::wire::{Delete, Message, MessageId, Notification, NotifyType, Payload};
+use crate::{
+    ChildLifetime, CloseReason, Direction, Discard, Encapsulation, EspProposal, Event, InstallSa,
+    KeyEngineMessage, Mode, NodeEnd, Path, PeerId, ProtectionId, Role, SaLifetime, Selectors,
+    Trace, informational,
+};
+
+use super::Endpoint;
+use super::peer::Wanted;
+
+/// How long a complete quick mode answers the peer's duplicates.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// Wait before a failed re-keying is tried again.
+const REKEY_RETRY: Duration = Duration::from_secs(10);
+
+/// A pair of phase 2 SAs.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) peer: PeerId,
+    pub(super) protection: ProtectionId,
+    pub(super) role: Role,
+    pub(super) outbound_spi: u32,
+    pub(super) conn_ids: (u32, u32),
+    pub(super) transform: EspProposal,
+    pub(super) mode: Mode,
+    pub(super) selectors: Selectors,
+    pub(super) lifetime: SaLifetime,
+    pub(super) pfs: Option<Group>,
+    pub(super) created: Instant,
+    pub(super) rekey_of: Option<u32>,
+    /// Whether ESP goes in UDP.
+    pub(super) in_udp: bool,
+    /// Whether the outbound SA may be used.
+    pub(super) enabled: bool,
+    /// Whether a newer pair has taken its place.
+    pub(super) superseded: bool,
+}
+
+impl Child {
+    pub(super) const fn encapsulation(&self, path: &Path) -> Encapsulation {
+        if self.in_udp {
+            Encapsulation::Udp { local: path.local, remote: path.remote }
+        } else {
+            Encapsulation::None { local: path.local.ip(), remote: path.remote.ip() }
+        }
+    }
+}
+
+impl Endpoint {
+    /// Starts phase 2 for a protection, after phase 1 if need be.
+    pub(super) fn want(&mut self, peer_id: PeerId, protection: ProtectionId, wanted: Wanted) {
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        if peer.negotiating.values().any(|under_way| *under_way == protection) {
+            return;
+        }
+        peer.wanted.insert(protection, wanted);
+        if peer.current.is_some() {
+            self.start_wanted(peer_id);
+        } else {
+            self.start_main_mode(peer_id);
+        }
+    }
+
+    /// Starts the quick modes that waited for phase 1, as many as may be under way.
+    pub(super) fn start_wanted(&mut self, peer_id: PeerId) {
+        loop {
+            let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+            let Some(sa) = peer.current else { return };
+            let Some(phase1) = self.phase1.get(&sa) else { return };
+            if peer.negotiating.len() >= phase1.negotiation.config.limits.quick_modes {
+                return;
+            }
+            let Some((protection, wanted)) = peer.wanted.pop_first() else { return };
+            self.start_quick_mode(peer_id, sa, protection, wanted);
+        }
+    }
+
+    fn start_quick_mode(
+        &mut self,
+        peer_id: PeerId,
+        sa: SaId,
+        protection: ProtectionId,
+        wanted: Wanted,
+    ) {
+        let Some(terms) = self.protections.get(&protection).map(Arc::clone) else {
+            let reason = CloseReason::ProtectionRemoved;
+            self.negotiation_failed(peer_id, protection, wanted.rekey_of, reason);
+            return;
+        };
+        let Some(inbound_spi) = self.allocate_spi() else {
+            let reason = CloseReason::Exhausted;
+            self.negotiation_failed(peer_id, protection, wanted.rekey_of, reason);
+            return;
+        };
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&sa)
+        else {
+            return;
+        };
+        let output = &mut self.output;
+        let message_id = informational::fresh_message_id(established, output);
+        established.message_ids.insert(message_id);
+        let mut exchange = Exchange {
+            message_id,
+            role: Role::Initiator,
+            protection,
+            terms,
+            selectors: wanted.selectors,
+            rekey_of: wanted.rekey_of,
+            inbound_spi,
+            iv: established.keys.first_iv(message_id),
+            sent: None,
+            answered: None,
+        };
+        let state = quick_mode::initiator::start(&mut exchange, negotiation, established, output);
+        let state = State::Initiator(state);
+        established.quick_modes.insert(message_id, QuickMode { exchange, state });
+        let deadline = output.now + negotiation.config.limits.half_open_timeout;
+        output.timers.set(Timer::QuickModeEnd(sa, message_id), deadline);
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.negotiating.insert((sa, message_id), protection);
+        }
+        self.after_quick_step(sa, message_id);
+    }
+
+    /// An SPI of our own: random, unique in the endpoint, within the configured range.
+    fn allocate_spi(&mut self) -> Option<u32> {
+        let range = self.output.config.spi_range.clone();
+        let width = u64::from(range.end().saturating_sub(*range.start())).saturating_add(1);
+        let mut offset = self.output.below(width);
+        for _ in 0..1024 {
+            let spi = range.start().checked_add(u32::try_from(offset).ok()?)?;
+            if self.spis.insert(spi) {
+                return Some(spi);
+            }
+            offset = offset.saturating_add(1).checked_rem(width).unwrap_or(0);
+        }
+        None
+    }
+
+    /// A quick mode message of an established SA.
+    pub(super) fn handle_quick_mode(
+        &mut self,
+        id: SaId,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let message_id = message.header.message_id;
+        let Some(Phase1 { negotiation, state }) = self.phase1.get(&id) else {
+            return Err(Discard::NoKeyYet);
+        };
+        let Phase1State::Established(established) = state else {
+            return Err(Discard::UnexpectedState { state: state.kind() });
+        };
+        self.output.trace(
+            negotiation,
+            Trace::Received {
+                role: Some(negotiation.role),
+                state: crate::CoarseState::QuickModeIdle,
+                dport: path.local.port(),
+                sport: path.remote.port(),
+            },
+        );
+        if message_id == MessageId::ZERO {
+            return Err(Discard::UnexpectedMessageId(message_id));
+        }
+        let Some(quick_mode) = established.quick_modes.get(&message_id) else {
+            return self.handle_qm1(id, path, message, datagram);
+        };
+        if let Some(answered) = &quick_mode.exchange.answered
+            && answered.request == datagram
+        {
+            let Some(reply) = answered.reply.clone() else { return Err(Discard::Duplicate) };
+            let node = Some(message_id);
+            self.output.trace(negotiation, Trace::Duplicate { node });
+            let again = Trace::Retransmitting { node, attempt: 2, duplicate: true };
+            self.output.trace(negotiation, again);
+            self.output.counters.duplicates = self.output.counters.duplicates.saturating_add(1);
+            self.output.transmit(negotiation.path, reply);
+            return Ok(());
+        }
+        let accepted = quick_mode.check(message, negotiation, established)?;
+        self.heard_from(id, path, true);
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return Ok(());
+        };
+        let Some(mut quick_mode) = established.quick_modes.remove(&message_id) else {
+            return Ok(());
+        };
+        // Once QM3 is here there is nothing more to answer.
+        let request = Bytes::copy_from_slice(datagram);
+        quick_mode.exchange.answered = Some(Answered { request, reply: None });
+        let output = &mut self.output;
+        let (quick_mode, outcome) =
+            quick_mode.advance(accepted, negotiation, &established.keys, output);
+        self.keep_quick_mode(id, message_id, quick_mode, outcome);
+        Ok(())
+    }
+
+    /// QM1: a peer wants phase 2 SAs.
+    fn handle_qm1(
+        &mut self,
+        id: SaId,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let message_id = message.header.message_id;
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get(&id)
+        else {
+            return Err(Discard::NoKeyYet);
+        };
+        if established.message_ids.contains(message_id) {
+            return Err(Discard::MessageIdReused(message_id));
+        }
+        let limit = negotiation.config.limits.quick_modes;
+        let under_way = established.quick_modes.values().filter(|qm| !qm.complete()).count();
+        if under_way >= limit {
+            return Err(Discard::QuickModeLimit { limit });
+        }
+        let protections = self.protections.iter().map(|(id, terms)| (*id, Arc::clone(terms)));
+        let accepted = match responder::check(message, negotiation, established, protections) {
+            Ok(accepted) => accepted,
+            Err(Refusal { discard, notify: None, .. }) => return Err(discard),
+            Err(Refusal { discard, notify: Some(notify_type), notes }) => {
+                // It is authentic: its message ID is used up and the peer is told.
+                let record = Trace::NewNode { message_id };
+                self.output.trace(negotiation, record);
+                self.output.trace_all(negotiation, notes);
+                self.output.trace(negotiation, Trace::Discarded(discard));
+                self.heard_from(id, path, true);
+                self.refuse_quick_mode(id, message_id, notify_type);
+                return Ok(());
+            }
+        };
+        self.heard_from(id, path, true);
+        let Some(inbound_spi) = self.allocate_spi() else {
+            self.refuse_quick_mode(id, message_id, NotifyType::NO_PROPOSAL_CHOSEN);
+            return Ok(());
+        };
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return Ok(());
+        };
+        established.message_ids.insert(message_id);
+        let mut exchange = Exchange {
+            message_id,
+            role: Role::Responder,
+            protection: accepted.protection,
+            terms: Arc::clone(&accepted.terms),
+            selectors: accepted.selectors,
+            rekey_of: None,
+            inbound_spi,
+            iv: established.keys.first_iv(message_id),
+            sent: None,
+            answered: Some(Answered {
+                request: Bytes::copy_from_slice(datagram),
+                reply: None,
+            }),
+        };
+        let output = &mut self.output;
+        let step =
+            responder::start(accepted, &mut exchange, negotiation, &established.keys, output);
+        let deadline = output.now + negotiation.config.limits.half_open_timeout;
+        output.timers.set(Timer::QuickModeEnd(id, message_id), deadline);
+        let (quick_mode, outcome) = QuickMode::after(exchange, step);
+        self.keep_quick_mode(id, message_id, quick_mode, outcome);
+        Ok(())
+    }
+
+    fn refuse_quick_mode(&mut self, id: SaId, message_id: MessageId, notify_type: NotifyType) {
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return;
+        };
+        established.message_ids.insert(message_id);
+        self.output.counters.failed = self.output.counters.failed.saturating_add(1);
+        let notification = Payload::Notification(Notification {
+            doi: crate::wire::Doi::IPSEC,
+            protocol: crate::wire::ProtocolId::ESP,
+            notify_type,
+            spi: (&[][..]).into(),
+            data: (&[][..]).into(),
+        });
+        informational::send(negotiation, established, &[notification], &mut self.output);
+    }
+
+    /// Puts a quick mode back after a step and does what the step led to.
+    fn keep_quick_mode(
+        &mut self,
+        id: SaId,
+        message_id: MessageId,
+        quick_mode: QuickMode,
+        outcome: Option<Outcome>,
+    ) {
+        let complete = quick_mode.complete();
+        let inbound_spi = quick_mode.exchange.inbound_spi;
+        if let Some(Phase1 { state: Phase1State::Established(established), .. }) =
+            self.phase1.get_mut(&id)
+        {
+            established.quick_modes.insert(message_id, quick_mode);
+        }
+        if complete {
+            let deadline = self.output.now + REMEMBERED;
+            self.output.timers.set(Timer::QuickModeEnd(id, message_id), deadline);
+            if let Some(peer) = self.peer_of(id)
+                && let Some(peer) = self.peers.get_mut(&peer)
+            {
+                peer.negotiating.remove(&(id, message_id));
+            }
+        }
+        match outcome {
+            Some(Outcome::Install(child)) => self.install(id, child),
+            Some(Outcome::Enable) => self.enable(id, inbound_spi),
+            None => {}
+        }
+        self.after_quick_step(id, message_id);
+        if complete && let Some(peer) = self.peer_of(id) {
+            self.start_wanted(peer);
+        }
+    }
+
+    pub(super) fn peer_of(&self, id: SaId) -> Option<PeerId> {
+        self.phase1.get(&id).and_then(|sa| sa.negotiation.peer)
+    }
+
+    /// Arms the retransmission of what was sent and runs or registers what has to be computed.
+    fn after_quick_step(&mut self, id: SaId, message_id: MessageId) {
+        if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get(&id)
+            && let Some(quick_mode) = established.quick_modes.get(&message_id)
+        {
+            let timer = Timer::RetransmitQuick(id, message_id);
+            match &quick_mode.exchange.sent {
+                Some(sent) => {
+                    let wait = negotiation.config.retransmission.wait(sent.transmissions);
+                    self.output.timers.set(timer, self.output.now + wait);
+                }
+                None => {
+                    self.output.timers.cancel(&timer);
+                }
+            }
+            if let Some(Waiting(job)) = quick_mode.state.waiting() {
+                self.jobs.insert(job, (id, Some(message_id)));
+            }
+        }
+        self.run_inline_jobs();
+    }
+
+    /// A job of a quick mode came back.
+    pub(super) fn resume_quick_mode(
+        &mut self,
+        id: SaId,
+        message_id: MessageId,
+        outcome: Result<Agreement, DiffieHellmanError>,
+    ) -> Result<(), Discard> {
+        let agreement = match outcome {
+            Ok(agreement) => agreement,
+            Err(error) => {
+                self.fail_quick_mode(id, message_id, CloseReason::KeyExchange(error));
+                return Ok(());
+            }
+        };
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return Err(Discard::StaleJob);
+        };
+        let Some(quick_mode) = established.quick_modes.remove(&message_id) else {
+            return Err(Discard::StaleJob);
+        };
+        // Each job computes what its state asks for.
+        let Some((quick_mode, outcome)) =
+            quick_mode.resume(agreement, negotiation, established, &mut self.output)
+        else {
+            return Err(Discard::StaleJob);
+        };
+        self.keep_quick_mode(id, message_id, quick_mode, outcome);
+        Ok(())
+    }
+
+    /// Ends a quick mode that led to nothing.
+    pub(super) fn fail_quick_mode(&mut self, id: SaId, message_id: MessageId, reason: CloseReason) {
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return;
+        };
+        let Some(quick_mode) = established.quick_modes.remove(&message_id) else { return };
+        if !quick_mode.complete() {
+            let reason = NodeEnd::Failed(reason);
+            let record = Trace::NodeDeleted { message_id, error: true, reason };
+            self.output.trace(negotiation, record);
+        }
+        let Some(peer_id) = negotiation.peer else { return };
+        self.drop_quick_mode(id, peer_id, message_id, quick_mode, reason);
+        self.start_wanted(peer_id);
+        self.reap_peer(peer_id, reason);
+    }
+
+    /// Cleans up after a quick mode that is no longer in its SA's table.
+    pub(super) fn drop_quick_mode(
+        &mut self,
+        id: SaId,
+        peer_id: PeerId,
+        message_id: MessageId,
+        quick_mode: QuickMode,
+        reason: CloseReason,
+    ) {
+        self.output.timers.cancel(&Timer::RetransmitQuick(id, message_id));
+        self.output.timers.cancel(&Timer::QuickModeEnd(id, message_id));
+        if let Some(Waiting(job)) = quick_mode.state.waiting() {
+            self.jobs.remove(&job);
+        }
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.negotiating.remove(&(id, message_id));
+        }
+        let QuickMode { exchange, state } = quick_mode;
+        match state {
+            State::Complete => {}
+            State::Initiator(_) => {
+                self.spis.remove(&exchange.inbound_spi);
+                let Exchange { protection, rekey_of, .. } = exchange;
+                self.negotiation_failed(peer_id, protection, rekey_of, reason);
+            }
+            State::Responder(_) => {
+                // QM2 may have installed a pair that QM3 never confirmed. It could be in use: the
+                // peer's packets tell. Without them it goes.
+                if self.children.get(&exchange.inbound_spi).is_some_and(|child| !child.enabled) {
+                    self.remove_child(exchange.inbound_spi, reason);
+                } else if !self.children.contains_key(&exchange.inbound_spi) {
+                    self.spis.remove(&exchange.inbound_spi);
+                }
+            }
+        }
+    }
+
+    /// Tells the owner, and tries a re-keying again while there is time.
+    pub(super) fn negotiation_failed(
+        &mut self,
+        peer: PeerId,
+        protection: ProtectionId,
+        rekey_of: Option<u32>,
+        reason: CloseReason,
+    ) {
+        self.output.counters.failed = self.output.counters.failed.saturating_add(1);
+        self.output.event(Event::Failed { peer, protection, reason });
+        if let Some(spi) = rekey_of
+            && self.children.get(&spi).is_some_and(|child| !child.superseded)
+        {
+            self.output.timers.set(Timer::ChildRekey(spi), self.output.now + REKEY_RETRY);
+        }
+    }
+
+    /// Installs a pair of SAs.
+    fn install(&mut self, id: SaId, child: NewChild) {
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get(&id)
+        else {
+            return;
+        };
+        let Some(peer_id) = negotiation.peer else { return };
+        let in_udp = established.udp.is_some();
+        let rekeying = negotiation.config.rekeying;
+        let path = negotiation.path;
+        let lifetime = self.sa_lifetime(child.lifetime, rekeying);
+        let now = self.output.now;
+        let conn_ids = (self.next_conn, self.next_conn.wrapping_add(1));
+        self.next_conn = self.next_conn.wrapping_add(2);
+        let installed = Child {
+            peer: peer_id,
+            protection: child.protection,
+            role: child.role,
+            outbound_spi: child.outbound_spi,
+            conn_ids,
+            transform: child.transform,
+            mode: child.mode,
+            selectors: child.selectors,
+            lifetime,
+            pfs: child.pfs,
+            created: now,
+            rekey_of: child.rekey_of,
+            in_udp,
+            enabled: false,
+            superseded: false,
+        };
+        let encapsulation = installed.encapsulation(&path);
+        let replaced = child.rekey_of.and_then(|spi| self.children.get(&spi));
+        let replaced = (child.rekey_of, replaced.map(|child| child.outbound_spi));
+        self.trace_for(id, Trace::KeyEngineEvent);
+        let sides = [
+            (Direction::Inbound, child.inbound_spi, child.inbound_keys, replaced.0, path.local.ip(), conn_ids.0),
+            (Direction::Outbound, child.outbound_spi, child.outbound_keys, replaced.1, path.remote.ip(), conn_ids.1),
+        ];
+        for (direction, spi, keys, rekey_of, destination, conn_id) in sides {
+            let agreed = ChildLifetime { seconds: lifetime.seconds, kilobytes: lifetime.kilobytes };
+            let transform = child.transform;
+            let record = Trace::SaCreated {
+                direction,
+                destination,
+                spi,
+                transform,
+                conn_id,
+                lifetime: agreed,
+            };
+            self.trace_for(id, record);
+            self.output.event(Event::InstallSa(InstallSa {
+                direction,
+                peer: peer_id,
+                protection: child.protection,
+                spi,
+                transform,
+                keys,
+                mode: child.mode,
+                selectors: child.selectors,
+                encapsulation,
+                lifetime,
+                rekey_of,
+            }));
+        }
+        let spi = child.inbound_spi;
+        self.outbound.insert((peer_id, child.outbound_spi), spi);
+        self.children.insert(spi, installed);
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.children.insert(spi);
+        }
+        self.output.counters.phase2_completed =
+            self.output.counters.phase2_completed.saturating_add(1);
+        let life = Duration::from_secs(lifetime.seconds.into());
+        self.output.timers.set(Timer::ChildExpire(spi), now + life);
+        let early = self.jittered_margin(rekeying.margin, life);
+        // The responder waits half as long before the end, so that the two seldom start at once.
+        let early = if child.role == Role::Initiator { early } else { early / 4 };
+        self.output.timers.set(Timer::ChildRekey(spi), now + life.saturating_sub(early));
+        if child.role == Role::Initiator {
+            self.enable(id, spi);
+        }
+    }
+
+    /// The lifetime of a pair, its volume lowered at random as IOS does.
+    fn sa_lifetime(
+        &mut self,
+        agreed: ChildLifetime,
+        rekeying: crate::Rekeying,
+    ) -> SaLifetime {
+        let kilobytes = agreed.kilobytes.map(|kilobytes| {
+            let whole = u64::from(kilobytes);
+            let percent = u64::from(rekeying.volume_jitter_percent);
+            let most = whole.saturating_mul(percent).checked_div(100).unwrap_or(0);
+            let off = if most == 0 { 0 } else { self.output.below(most) };
+            kilobytes.saturating_sub(u32::try_from(off).unwrap_or(0))
+        });
+        let soft_kilobytes = kilobytes.map(|kilobytes| {
+            let percent = u64::from(rekeying.volume_percent);
+            let soft = u64::from(kilobytes).saturating_mul(percent).checked_div(100);
+            u32::try_from(soft.unwrap_or(0)).unwrap_or(kilobytes)
+        });
+        SaLifetime { seconds: agreed.seconds, kilobytes, soft_kilobytes }
+    }
+
+    fn trace_for(&mut self, id: SaId, trace: Trace) {
+        if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
+            self.output.trace(negotiation, trace);
+        }
+    }
+
+    /// The outbound SA may be used from now on, in place of older ones.
+    fn enable(&mut self, id: SaId, spi: u32) {
+        let Some(child) = self.children.get_mut(&spi) else { return };
+        child.enabled = true;
+        let (peer, protection, role) = (child.peer, child.protection, child.role);
+        let outbound = child.outbound_spi;
+        if role == Role::Responder {
+            self.trace_for(id, Trace::KeyEngineEvent);
+            self.trace_for(id, Trace::EnableOutbound { spi: outbound });
+        }
+        if let Some(remote) = self.peers.get(&peer).map(|peer| peer.path.remote.ip()) {
+            let current = Trace::CurrentOutbound { peer: remote, spi: outbound };
+            self.trace_for(id, current);
+        }
+        self.output.event(Event::EnableOutbound { peer, protection, spi: outbound });
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            // A wish that the peer has fulfilled.
+            if role == Role::Responder
+                && peer.wanted.get(&protection).is_some_and(|wanted| wanted.rekey_of.is_none())
+            {
+                peer.wanted.remove(&protection);
+            }
+        }
+        self.supersede(spi);
+    }
+
+    /// Finds which pairs for the same traffic are no longer needed.
+    ///
+    /// An initiator removes the pair that its new one was to replace. A pair that the peer
+    /// replaced is the peer's to remove; it is only not re-keyed from here any more. If both sides
+    /// initiated at once, the pair with the lower SPIs loses, on both sides alike, and its initiator
+    /// removes it. Each goes after a grace period, for packets on the way.
+    fn supersede(&mut self, new_spi: u32) {
+        let Some(new) = self.children.get(&new_spi) else { return };
+        let Some(peer) = self.peers.get(&new.peer) else { return };
+        let key = |spi: u32, child: &Child| {
+            (spi.min(child.outbound_spi), spi.max(child.outbound_spi))
+        };
+        let mut ending = Vec::new();
+        let mut replaced = Vec::new();
+        for &spi in &peer.children {
+            let Some(old) = self.children.get(&spi) else { continue };
+            if spi == new_spi
+                || old.superseded
+                || !old.enabled
+                || old.protection != new.protection
+                || old.selectors != new.selectors
+            {
+                continue;
+            }
+            if new.rekey_of == Some(spi) {
+                ending.push(spi);
+            } else if old.role == new.role {
+                if new.role == Role::Responder {
+                    replaced.push(spi);
+                }
+            } else {
+                let (loser, child) =
+                    if key(spi, old) < key(new_spi, new) { (spi, old) } else { (new_spi, new) };
+                if child.role == Role::Initiator {
+                    ending.push(loser);
+                }
+            }
+        }
+        let grace = self.output.config.rekeying.grace;
+        let now = self.output.now;
+        for spi in ending {
+            if let Some(child) = self.children.get_mut(&spi) {
+                child.superseded = true;
+            }
+            self.output.timers.cancel(&Timer::ChildRekey(spi));
+            self.output.timers.set(Timer::ChildExpire(spi), now + grace);
+        }
+        for spi in replaced {
+            if let Some(child) = self.children.get_mut(&spi) {
+                child.superseded = true;
+            }
+            self.output.timers.cancel(&Timer::ChildRekey(spi));
+        }
+    }
+
+    /// Re-keys a pair.
+    pub(super) fn rekey_child(&mut self, spi: u32) {
+        let Some(child) = self.children.get(&spi) else { return };
+        if child.superseded || !child.enabled {
+            return;
+        }
+        let (peer, protection) = (child.peer, child.protection);
+        let wanted = Wanted { selectors: child.selectors, rekey_of: Some(spi) };
+        if let Some(path) = self.peers.get(&peer).map(|peer| peer.path) {
+            self.output.trace_on(&path, 0, Trace::ChildRekeying { spi });
+        }
+        self.want(peer, protection, wanted);
+    }
+
+    /// Removes a pair of SAs.
+    pub(super) fn remove_child(&mut self, spi: u32, reason: CloseReason) {
+        let Some(child) = self.children.remove(&spi) else { return };
+        self.spis.remove(&spi);
+        if self.outbound.get(&(child.peer, child.outbound_spi)) == Some(&spi) {
+            self.outbound.remove(&(child.peer, child.outbound_spi));
+        }
+        self.output.timers.cancel(&Timer::ChildRekey(spi));
+        self.output.timers.cancel(&Timer::ChildExpire(spi));
+        let peer = child.peer;
+        let sides = [(Direction::Inbound, spi), (Direction::Outbound, child.outbound_spi)];
+        let path = self.peers.get(&peer).map(|peer| peer.path);
+        for (direction, spi) in sides {
+            if let Some(path) = path {
+                let record = Trace::SaDeleted { direction, spi, reason };
+                self.output.trace_on(&path, 0, record);
+            }
+            self.output.event(Event::RemoveSa { direction, peer, spi, reason });
+        }
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.children.remove(&spi);
+        }
+    }
+
+    /// Removes pairs and tells the peer, if there is a phase 1 SA to do so.
+    pub(super) fn delete_children(&mut self, peer_id: PeerId, spis: &[u32], reason: CloseReason) {
+        if spis.is_empty() {
+            return;
+        }
+        if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) = self
+            .peers
+            .get(&peer_id)
+            .and_then(|peer| peer.current)
+            .and_then(|id| self.phase1.get_mut(&id))
+        {
+            let delete = Payload::Delete(Delete::esp(spis));
+            informational::send(negotiation, established, &[delete], &mut self.output);
+        }
+        for spi in spis {
+            self.remove_child(*spi, reason);
+        }
+    }
+
+    /// The pair of a peer with this inbound or outbound SPI.
+    pub(super) fn child_with(&self, peer: PeerId, spi: u32) -> Option<u32> {
+        if self.children.get(&spi).is_some_and(|child| child.peer == peer) {
+            return Some(spi);
+        }
+        self.outbound.get(&(peer, spi)).copied()
+    }
+
+    /// The record of an SA that is asked for, as IOS prints it.
+    pub(super) fn trace_sa_request(
+        &mut self,
+        peer_id: PeerId,
+        terms: &crate::Protection,
+        remote: IpAddr,
+    ) {
+        let Some(path) = self.peers.get(&peer_id).map(|peer| peer.path) else { return };
+        let selectors = Self::selectors_for(terms, remote);
+        let request = KeyEngineMessage {
+            direction: Direction::Outbound,
+            local: path.local,
+            remote: path.remote,
+            local_proxy: selectors.local,
+            remote_proxy: selectors.remote,
+            transform: terms.proposals.first().copied(),
+            mode: terms.mode,
+            seconds: terms.lifetime.seconds,
+            kilobytes: terms.lifetime.kilobytes.unwrap_or(0),
+            keysize: 0,
+        };
+        self.output.trace_on(&path, 0, Trace::SaRequest(request));
+    }
+
+    /// Whether a message of an established SA moves the peer to another path.
+    ///
+    /// Only what is authenticated and `fresh`, which no replay is, does; only a peer behind a NAT
+    /// moves; and never if we are behind one ourselves, whose view of the peer is the true one
+    /// (RFC 3947 §7).
+    pub(super) fn heard_from(&mut self, id: SaId, path: Path, fresh: bool) {
+        let now = self.output.now;
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return;
+        };
+        let Some(peer_id) = negotiation.peer else { return };
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        peer.last_inbound = now;
+        peer.probe.unanswered = 0;
+        let may_move = fresh
+            && established.udp.is_some()
+            && established.nat.remote
+            && !established.nat.local
+            && path.transport == negotiation.path.transport
+            && path.local == negotiation.path.local;
+        if path == negotiation.path || !may_move {
+            return;
+        }
+        negotiation.path = path;
+        self.output.trace(negotiation, Trace::PeerMoved { path });
+        peer.path = path;
+        let others: Vec<SaId> = peer.phase1.iter().copied().filter(|other| *other != id).collect();
+        for other in others {
+            if let Some(Phase1 { negotiation, state: Phase1State::Established(_) }) =
+                self.phase1.get_mut(&other)
+            {
+                negotiation.path = path;
+            }
+        }
+        self.output.event(Event::PeerMoved { peer: peer_id, path });
+    }
+}
+

@@ -1,0 +1,113 @@
+//! What happens when a deadline comes.
+
+use crate::output::Timer;
+use crate::phase1::{Phase1, Phase1State, SaId};
+use crate::wire::MessageId;
+use crate::{CloseReason, StateKind, Trace};
+
+use super::Endpoint;
+
+impl Endpoint {
+    pub(super) fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Retransmit(id) => self.retransmit(id),
+            Timer::RetransmitQuick(id, message_id) => self.retransmit_quick(id, message_id),
+            Timer::HalfOpen(id) => {
+                if let Some(sa) = self.phase1.get(&id) {
+                    let after = sa.negotiation.config.limits.half_open_timeout;
+                    self.remove_phase1(id, CloseReason::HalfOpenTimeout { after }, false);
+                }
+            }
+            Timer::Phase1Rekey(id) => {
+                if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
+                    self.output.trace(negotiation, Trace::Phase1Rekeying);
+                    if let Some(peer) = negotiation.peer {
+                        self.start_main_mode(peer);
+                    }
+                }
+            }
+            Timer::Phase1Expire(id) => self.remove_phase1(id, CloseReason::Expired, true),
+            Timer::QuickModeEnd(id, message_id) => {
+                let after = self.output.config.limits.half_open_timeout;
+                self.fail_quick_mode(id, message_id, CloseReason::HalfOpenTimeout { after });
+            }
+            Timer::ChildRekey(spi) => self.rekey_child(spi),
+            Timer::ChildExpire(spi) => {
+                if let Some(child) = self.children.get(&spi) {
+                    let peer = child.peer;
+                    let reason = if child.superseded {
+                        CloseReason::Superseded
+                    } else {
+                        CloseReason::Expired
+                    };
+                    self.delete_children(peer, &[spi], reason);
+                    self.reap_peer(peer, reason);
+                }
+            }
+            Timer::DeadPeer(peer) => self.dead_peer_timer(peer),
+            Timer::Keepalive(id) => {
+                let config = &self.output.config;
+                let Some(nat) = config.nat_traversal else { return };
+                let Some(peer) = self.peers.get(&id).filter(|peer| peer.behind_nat) else { return };
+                let path = peer.path;
+                self.output.trace_on(&path, 0, Trace::KeepaliveSent);
+                self.output.transmit_keepalive(path);
+                self.output.timers.set(timer, self.output.now + nat.keepalive);
+            }
+        }
+    }
+
+    fn retransmit(&mut self, id: SaId) {
+        let Some(Phase1 { negotiation, state }) = self.phase1.get_mut(&id) else { return };
+        let Some(sent) = &mut negotiation.sent else { return };
+        let attempts = negotiation.config.retransmission.attempts;
+        if sent.transmissions >= attempts {
+            // Silence after MM5 is what a peer does that cannot decrypt it.
+            let reason = if state.kind() == StateKind::IkeInitiatorMm5 {
+                CloseReason::AuthenticationFailed
+            } else {
+                CloseReason::NoAnswer { attempts }
+            };
+            self.remove_phase1(id, reason, false);
+            return;
+        }
+        sent.transmissions = sent.transmissions.saturating_add(1);
+        let attempt = sent.transmissions;
+        let payload = sent.payload.clone();
+        let path = negotiation.path;
+        let wait = negotiation.config.retransmission.wait(attempt);
+        let record = Trace::Retransmitting { node: None, attempt, duplicate: false };
+        self.output.trace(negotiation, record);
+        self.output.counters.retransmitted = self.output.counters.retransmitted.saturating_add(1);
+        self.output.transmit(path, payload);
+        self.output.timers.set(Timer::Retransmit(id), self.output.now + wait);
+    }
+
+    fn retransmit_quick(&mut self, id: SaId, message_id: MessageId) {
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return;
+        };
+        let Some(quick_mode) = established.quick_modes.get_mut(&message_id) else { return };
+        let Some(sent) = &mut quick_mode.exchange.sent else { return };
+        let attempts = negotiation.config.retransmission.attempts;
+        if sent.transmissions >= attempts {
+            self.fail_quick_mode(id, message_id, CloseReason::NoAnswer { attempts });
+            return;
+        }
+        sent.transmissions = sent.transmissions.saturating_add(1);
+        let attempt = sent.transmissions;
+        let payload = sent.payload.clone();
+        let path = negotiation.path;
+        let wait = negotiation.config.retransmission.wait(attempt);
+        let node = Some(message_id);
+        let record = Trace::Retransmitting { node, attempt, duplicate: false };
+        self.output.trace(negotiation, record);
+        self.output.counters.retransmitted = self.output.counters.retransmitted.saturating_add(1);
+        self.output.transmit(path, payload);
+        let timer = Timer::RetransmitQuick(id, message_id);
+        self.output.timers.set(timer, self.output.now + wait);
+    }
+}
+

@@ -1,0 +1,183 @@
+//! What the machines write to: queues, timers, traces, and the randomness they draw from.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+use dmvpn_time::{Instant, Timers};
+use rand_core::CryptoRng;
+
+use crate::crypto::{Job, JobId};
+use crate::phase1::{Negotiation, SaId};
+use crate::trace::TraceRing;
+use crate::wire::{Cookie, MessageId};
+use crate::{
+    Config, Counters, Deviation, Event, MajorInput, MinorInput, Path, PeerId, StateKind, Trace,
+    Traced, Transmit, Transport,
+};
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A main mode message was not answered.
+    Retransmit(SaId),
+    /// A quick mode message was not answered.
+    RetransmitQuick(SaId, MessageId),
+    /// A negotiation of phase 1 is to be given up.
+    HalfOpen(SaId),
+    /// A phase 1 SA is to be negotiated anew.
+    Phase1Rekey(SaId),
+    /// A phase 1 SA ends.
+    Phase1Expire(SaId),
+    /// A quick mode is to be given up, or forgotten if it is complete.
+    QuickModeEnd(SaId, MessageId),
+    /// A phase 2 SA is to be negotiated anew.
+    ChildRekey(u32),
+    /// A phase 2 SA ends.
+    ChildExpire(u32),
+    /// The peer has been silent.
+    DeadPeer(PeerId),
+    /// The NAT's mapping wants to be kept.
+    Keepalive(PeerId),
+}
+
+/// What an endpoint's machines write to.
+pub(crate) struct Output {
+    pub(crate) now: Instant,
+    pub(crate) config: Arc<Config>,
+    pub(crate) rng: Box<dyn CryptoRng + Send>,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) transmits: VecDeque<Transmit>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) traces: TraceRing,
+    pub(crate) counters: Counters,
+    pub(crate) next_connection: u32,
+    next_job: u64,
+}
+
+impl Output {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        rng: Box<dyn CryptoRng + Send>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            now,
+            traces: TraceRing::new(config.trace_capacity),
+            next_connection: config.first_connection,
+            config,
+            rng,
+            timers: Timers::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            jobs: VecDeque::new(),
+            counters: Counters::default(),
+            next_job: 0,
+        }
+    }
+
+    /// Records something about an SA.
+    pub(crate) fn trace(&mut self, sa: &Negotiation, trace: Trace) {
+        self.trace_on(&sa.path, sa.connection, trace);
+    }
+
+    /// Records something about a path, whether there is an SA or not.
+    pub(crate) fn trace_on(&mut self, path: &Path, connection: u32, trace: Trace) {
+        if let Trace::Deviation(_) = trace {
+            self.counters.deviations = self.counters.deviations.saturating_add(1);
+        }
+        let (at, local, remote) = (self.now, path.local, path.remote);
+        self.traces.push(Traced { at, local, remote, connection, trace });
+    }
+
+    /// Records what a check noted.
+    pub(crate) fn trace_all(&mut self, sa: &Negotiation, traces: impl IntoIterator<Item = Trace>) {
+        for trace in traces {
+            self.trace(sa, trace);
+        }
+    }
+
+    /// Records a leniency.
+    pub(crate) fn deviation(&mut self, sa: &Negotiation, deviation: Deviation) {
+        self.trace(sa, Trace::Deviation(deviation));
+    }
+
+    /// Records a transition of main mode.
+    pub(crate) fn transition(
+        &mut self,
+        sa: &Negotiation,
+        (major, minor): (MajorInput, MinorInput),
+        old: StateKind,
+        new: StateKind,
+    ) {
+        self.trace(sa, Trace::Transition { node: None, major, minor, old, new });
+    }
+
+    /// Records a transition of quick mode.
+    pub(crate) fn node_transition(
+        &mut self,
+        sa: &Negotiation,
+        node: MessageId,
+        (major, minor): (MajorInput, MinorInput),
+        old: StateKind,
+        new: StateKind,
+    ) {
+        self.trace(sa, Trace::Transition { node: Some(node), major, minor, old, new });
+    }
+
+    /// Queues an ISAKMP message.
+    pub(crate) fn transmit(&mut self, path: Path, payload: Bytes) {
+        self.counters.sent = self.counters.sent.saturating_add(1);
+        let non_esp_marker = path.transport == Transport::NatT;
+        self.transmits.push_back(Transmit { path, payload, non_esp_marker });
+    }
+
+    /// Queues a NAT keepalive (RFC 3948 §2.3): one byte, no marker.
+    pub(crate) fn transmit_keepalive(&mut self, path: Path) {
+        let payload = Bytes::from_static(&[0xff]);
+        self.transmits.push_back(Transmit { path, payload, non_esp_marker: false });
+    }
+
+    /// Queues an event.
+    pub(crate) fn event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// A number for the next job.
+    pub(crate) fn job_id(&mut self) -> JobId {
+        self.next_job = self.next_job.saturating_add(1);
+        JobId(self.next_job)
+    }
+
+    /// The next connection id.
+    pub(crate) fn connection(&mut self) -> u32 {
+        let connection = self.next_connection;
+        self.next_connection = connection.checked_add(1).unwrap_or(1);
+        connection
+    }
+
+    /// A cookie: random and not zero (RFC 2408 §2.5.3 asks for it to be unpredictable).
+    pub(crate) fn cookie(&mut self) -> Cookie {
+        let mut bytes = [0; 8];
+        self.rng.fill_bytes(&mut bytes);
+        if bytes == [0; 8] {
+            bytes = [1; 8];
+        }
+        Cookie(bytes)
+    }
+
+    /// A nonce of the configured length (RFC 2409 §5).
+    pub(crate) fn nonce(&mut self, len: usize) -> Bytes {
+        let mut bytes = alloc::vec![0; len];
+        self.rng.fill_bytes(&mut bytes);
+        bytes.into()
+    }
+
+    /// A random number below `bound`, 0 if there is none.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        // The bias of the remainder is at most bound / 2^64: of no account for jitter.
+        self.rng.next_u64().checked_rem(bound).unwrap_or(0)
+    }
+}

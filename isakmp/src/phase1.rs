@@ -1,0 +1,247 @@
+//! A phase 1 SA, from its first message to its end.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+use dmvpn_time::Instant;
+
+use crate::crypto::{EncryptionKey, Iv, SessionKeys};
+use crate::nat_traversal::NatTraversalVersion;
+use crate::quick_mode::QuickMode;
+use crate::wire::{
+    Chain, Cookie, EncodeError, ExchangeType, Flags, Header, Message, MessageId, Notification,
+    Payload, Payloads,
+};
+use crate::{
+    CoarseState, Config, Discard, Identity, Nat, Path, PeerId, Policy, Role, StateKind, main_mode,
+};
+
+/// Our name for a phase 1 SA; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SaId(pub(crate) u64);
+
+/// What all states of a phase 1 SA have in common.
+#[derive(Debug)]
+pub(crate) struct Negotiation {
+    /// The configuration that it started with, and keeps.
+    pub(crate) config: Arc<Config>,
+    pub(crate) role: Role,
+    pub(crate) initiator_cookie: Cookie,
+    pub(crate) responder_cookie: Cookie,
+    pub(crate) path: Path,
+    pub(crate) connection: u32,
+    pub(crate) started: Instant,
+    /// The peer: known from the start by whom we initiate to, by authentication to whom we answer.
+    pub(crate) peer: Option<PeerId>,
+    /// Whether to announce that we know of no other SA with this peer (RFC 2407 §4.6.3.3).
+    pub(crate) initial_contact: bool,
+    /// The established SAs that this one is to replace.
+    pub(crate) replaces: Vec<SaId>,
+    /// By what the initiator's first message is known: its cookie and where it came from.
+    pub(crate) first: Option<(Cookie, SocketAddr)>,
+    /// What waits to be answered.
+    pub(crate) sent: Option<Sent>,
+    /// The last message accepted, and our answer once it is there.
+    pub(crate) answered: Option<Answered>,
+}
+
+/// A message that waits for an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) payload: Bytes,
+    pub(crate) transmissions: u32,
+}
+
+impl Sent {
+    pub(crate) const fn new(payload: Bytes) -> Self {
+        Self { payload, transmissions: 1 }
+    }
+}
+
+/// The memory that answers duplicates.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) request: Bytes,
+    pub(crate) reply: Option<Bytes>,
+}
+
+impl Negotiation {
+    /// A header for this SA's messages.
+    pub(crate) const fn header(&self, exchange: ExchangeType) -> Header {
+        Header::new(self.initiator_cookie, self.responder_cookie, exchange)
+    }
+
+    pub(crate) const fn cookies(&self) -> (Cookie, Cookie) {
+        (self.initiator_cookie, self.responder_cookie)
+    }
+
+    /// Remembers our answer to the message accepted last.
+    pub(crate) fn reply(&mut self, reply: Bytes) {
+        if let Some(answered) = &mut self.answered {
+            answered.reply = Some(reply);
+        }
+    }
+}
+
+/// A phase 1 SA.
+#[derive(Debug)]
+pub(crate) struct Phase1 {
+    pub(crate) negotiation: Negotiation,
+    pub(crate) state: Phase1State,
+}
+
+/// Half-open or established.
+#[derive(Debug)]
+pub(crate) enum Phase1State {
+    Initiator(main_mode::initiator::State),
+    Responder(main_mode::responder::State),
+    Established(Established),
+}
+
+impl Phase1State {
+    pub(crate) const fn kind(&self) -> StateKind {
+        match self {
+            Self::Initiator(state) => state.kind(),
+            Self::Responder(state) => state.kind(),
+            Self::Established(_) => StateKind::IkePhase1Complete,
+        }
+    }
+
+    pub(crate) const fn coarse(&self) -> CoarseState {
+        match self {
+            Self::Initiator(state) => state.coarse(),
+            Self::Responder(state) => state.coarse(),
+            Self::Established(_) => CoarseState::QuickModeIdle,
+        }
+    }
+
+    pub(crate) const fn established(&self) -> Option<&Established> {
+        match self {
+            Self::Established(established) => Some(established),
+            Self::Initiator(_) | Self::Responder(_) => None,
+        }
+    }
+}
+
+/// An established ISAKMP SA.
+#[derive(Debug)]
+pub(crate) struct Established {
+    pub(crate) keys: ProtectedChannel,
+    pub(crate) policy: Policy,
+    /// The lifetime that counts, in seconds.
+    pub(crate) lifetime: u32,
+    /// Whether ours is lower than what the peer asked for, so that it must be told.
+    pub(crate) announce_lifetime: bool,
+    pub(crate) since: Instant,
+    pub(crate) identity: Identity,
+    pub(crate) nat: Nat,
+    /// The document by which ESP goes in UDP, if it does.
+    pub(crate) udp: Option<NatTraversalVersion>,
+    pub(crate) dead_peer_detection: bool,
+    /// Quick modes under way, and complete ones until they are forgotten.
+    pub(crate) quick_modes: BTreeMap<MessageId, QuickMode>,
+    pub(crate) message_ids: MessageIds,
+    /// Notifications that came with the last message of main mode.
+    pub(crate) notifications: Vec<Notification<'static>>,
+}
+
+/// The keys of an established SA and what starts the IV of each exchange.
+#[derive(Clone, Debug)]
+pub(crate) struct ProtectedChannel {
+    pub(crate) session: SessionKeys,
+    pub(crate) cipher: EncryptionKey,
+    /// The last cipher block of phase 1.
+    pub(crate) last_of_phase_1: Iv,
+}
+
+impl ProtectedChannel {
+    /// The IV that an exchange starts with.
+    pub(crate) fn first_iv(&self, message_id: MessageId) -> Iv {
+        Iv::phase_2(self.session.hash_function(), &self.last_of_phase_1, message_id.0)
+    }
+
+    /// Decrypts a message's body; the IV given back is for the next message, once this one is
+    /// accepted.
+    pub(crate) fn open(&self, iv: &Iv, body: &[u8]) -> Result<(Vec<u8>, Iv), Discard> {
+        open(&self.cipher, iv, body)
+    }
+
+    /// Puts HASH(1) (RFC 2409 §5.5, §5.7) in front of the payloads and encrypts.
+    pub(crate) fn seal_hash_1(
+        &self,
+        iv: &Iv,
+        header: Header,
+        mut chain: Chain,
+    ) -> Result<(Bytes, Iv), EncodeError> {
+        let hash = self.session.hash_1(header.message_id.0, chain.bytes());
+        chain.push_front(&Payload::Hash(hash.as_bytes().into()));
+        seal(&self.cipher, iv, header, &chain)
+    }
+}
+
+/// Decrypts into a copy.
+pub(crate) fn open(
+    cipher: &EncryptionKey,
+    iv: &Iv,
+    body: &[u8],
+) -> Result<(Vec<u8>, Iv), Discard> {
+    let mut plain = body.to_vec();
+    let next = cipher.decrypt(iv, &mut plain)?;
+    Ok((plain, next))
+}
+
+/// Pads as Cisco does, with at least one zero byte, and encrypts everything after the header.
+pub(crate) fn seal(
+    cipher: &EncryptionKey,
+    iv: &Iv,
+    header: Header,
+    chain: &Chain,
+) -> Result<(Bytes, Iv), EncodeError> {
+    let header = Header { flags: Flags::ENCRYPTION, ..header };
+    let mut message = chain.message(header, chain.padding(cipher.cipher().block_len()))?;
+    let body = message.get_mut(Header::LEN..).unwrap_or_default();
+    // Padding made the body whole blocks, and a chain always has a payload: the cipher has no
+    // reason to refuse. Should it, the message stays empty rather than in clear.
+    match cipher.encrypt(iv, body) {
+        Ok(next) => Ok((message.into(), next)),
+        Err(_) => Ok((Bytes::new(), iv.clone())),
+    }
+}
+
+/// The chain of a decrypted body.
+pub(crate) fn decrypted<'a>(
+    message: &Message<'_>,
+    plain: &'a [u8],
+) -> Result<Payloads<'a>, crate::wire::ParseError> {
+    Payloads::parse(message.header.next_payload, plain, Header::LEN)
+}
+
+/// The message IDs of an SA that were used, so that none is used again (RFC 2408 §3.1) and no
+/// exchange is replayed. Bounded: the oldest are forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct MessageIds {
+    known: BTreeSet<MessageId>,
+    order: VecDeque<MessageId>,
+}
+
+impl MessageIds {
+    const LIMIT: usize = 1024;
+
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
+        self.known.contains(&id)
+    }
+
+    pub(crate) fn insert(&mut self, id: MessageId) {
+        if self.known.insert(id) {
+            self.order.push_back(id);
+        }
+        while self.order.len() > Self::LIMIT {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+}
