@@ -5,6 +5,8 @@ use core::net::Ipv4Addr;
 use dmvpn_examples::ios::{
     DhGroup, EspEncryption, EspIntegrity, EspMode, IsakmpEncryption, IsakmpHash, Router, TunnelMode,
 };
+use dmvpn_isakmp::crypto::{Group, HashAlgorithm};
+use dmvpn_isakmp::{ChildLifetime, Encryption, EspProposal, Mode, Policy, PreSharedKey};
 use proptest::prelude::*;
 
 const HUB: &str = include_str!("../configs/hub.ios");
@@ -60,6 +62,27 @@ fn guides_spoke() {
     assert!(tunnel.redirects && !tunnel.nhrp.map_multicast_dynamic);
     let loopback = spoke.interface_address("Loopback0").unwrap();
     assert_eq!(loopback.address, Ipv4Addr::new(209, 165, 201, 1));
+}
+
+#[test]
+fn guides_crypto_reaches_the_protocols() {
+    let hub = Router::read(HUB).unwrap();
+    let policy = Policy::from(&hub.isakmp_policies[0]);
+    let expected = Policy {
+        priority: 1,
+        encryption: Encryption::TripleDes,
+        hash: HashAlgorithm::SHA1,
+        group: Group::MODP_768,
+        lifetime: 86_400,
+    };
+    assert_eq!(policy, expected);
+    let key = PreSharedKey::from(&hub.isakmp_keys[0]);
+    assert_eq!((key.address, key.prefix), (Ipv4Addr::UNSPECIFIED.into(), 0));
+    assert_eq!(key.key.dangerous_bytes(), b"cisco123");
+    let (profile, set) = hub.tunnel_protection(&hub.tunnels[0]).unwrap();
+    assert_eq!(EspProposal::from(set), EspProposal::TRIPLE_DES_SHA1);
+    assert_eq!(Mode::from(set.mode), Mode::Transport);
+    assert_eq!(ChildLifetime::from(profile), ChildLifetime::default());
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl Sessions {
             let next = content.get(content.len().saturating_sub(cipher.block_len())..);
             let next = next.unwrap_or_default().to_vec();
             // A repeated message adds nothing.
-            if !chain.contains(&next) {
+            if !chain.iter().rev().take(MAX_STEPS_BACK).any(|known| *known == next) {
                 chain.push(next);
             }
             return Some(Ok(plain));

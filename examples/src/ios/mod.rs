@@ -5,6 +5,7 @@
 //! References are resolved: a profile that a tunnel names exists, and so does its transform set.
 
 mod print;
+mod protocol;
 mod read;
 mod words;
 
