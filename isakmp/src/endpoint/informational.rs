@@ -55,12 +55,12 @@ impl Endpoint {
 
     fn apply(&mut self, id: SaId, path: Path, accepted: Accepted) {
         let Accepted { message_id, notifications, deletes } = accepted;
+        let questions = [NotifyType::R_U_THERE, NotifyType::R_U_THERE_ACK];
+        let only_questions = deletes.is_empty()
+            && notifications.iter().all(|n| questions.contains(&n.notify_type));
         if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
             self.phase1.get_mut(&id)
         {
-            let questions = [NotifyType::R_U_THERE, NotifyType::R_U_THERE_ACK];
-            let only_questions = deletes.is_empty()
-                && notifications.iter().all(|n| questions.contains(&n.notify_type));
             // Dead peer detection has sequence numbers of its own against replay, and would fill
             // the memory.
             if !only_questions {
@@ -81,7 +81,10 @@ impl Endpoint {
                 );
             }
         }
-        self.heard_from(id, path, false);
+        // A question or answer is a sign of life only with a number that is not a replay's.
+        if !only_questions {
+            self.heard_from(id, path, false);
+        }
         for notification in &notifications {
             if let Err(discard) = self.notified(id, path, notification) {
                 self.trace_discard(id, discard);

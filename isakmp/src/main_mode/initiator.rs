@@ -221,6 +221,7 @@ impl SentMm1 {
                 lifetime: choice.peer_lifetime.map_or(ours, |theirs| theirs.min(ours)),
                 announce_lifetime: false,
                 nat_version,
+                dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
             },
             vendor_ids: nat_traversal::vendor_id_notes(payloads, sa, Role::Responder),
             notes,

@@ -111,7 +111,8 @@ impl KeyExchange {
             nonce: nonce(payloads)?,
             detection: nat_traversal::detect(agreed.nat_version, payloads, agreed.suite.hash, sa),
             vendor_ids: nat_traversal::vendor_id_notes(payloads, sa, sender),
-            dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
+            dead_peer_detection: agreed.dead_peer_detection
+                || nat_traversal::names_dead_peer_detection(payloads),
         })
     }
 

@@ -24,6 +24,9 @@ pub(crate) struct Agreed {
     /// Whether it is ours, and the initiator does not know.
     pub(crate) announce_lifetime: bool,
     pub(crate) nat_version: Option<crate::nat_traversal::NatTraversalVersion>,
+    /// Whether the peer named dead peer detection in its first message. IOS does so in MM3 and
+    /// MM4, most others only here.
+    pub(crate) dead_peer_detection: bool,
 }
 
 /// Our offer: one proposal, a transform for each policy, attributes in Cisco's order.

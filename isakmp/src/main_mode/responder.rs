@@ -183,6 +183,7 @@ pub(crate) fn check(
             lifetime: peer_lifetime.min(ours),
             announce_lifetime: ours < peer_lifetime,
             nat_version: sa.config.nat_traversal.and(NatTraversalVersion::choose(payloads)),
+            dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
         },
         answer: SecurityAssociation::new(Vec::from([proposal])),
         notes: core::mem::take(notes),
