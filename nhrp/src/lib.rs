@@ -20,3 +20,25 @@ extern crate alloc;
 
 pub mod cisco;
 pub mod wire;
+
+mod config;
+mod discard;
+mod endpoint;
+mod event;
+mod identity;
+mod link;
+mod policy;
+mod prefix;
+mod trace;
+mod view;
+
+pub use config::{Config, ConfigBuilder, ConfigError, Limits, NextHopServer, StaticMap};
+pub use discard::{Deviation, Discard};
+pub use endpoint::Endpoint;
+pub use event::Event;
+pub use identity::Identity;
+pub use link::{Link, LinkId, NextHop, Transmit};
+pub use policy::RegistrationPolicy;
+pub use prefix::Prefix;
+pub use trace::{RemovalCause, Trace, Traced};
+pub use view::{CacheFlags, CacheKind, CacheView, Counters, ServerState, ServerView};
