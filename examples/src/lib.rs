@@ -9,3 +9,4 @@ pub mod keys;
 pub mod lab;
 pub mod options;
 pub mod packet;
+pub mod routes;
