@@ -371,7 +371,7 @@ impl Endpoint {
         let now = self.output.now;
         let moved = match self.peers.get_mut(&peer_id) {
             Some(peer) => {
-                let moved = peer.current.is_some() && peer.path != path;
+                let moved = peer.path != path;
                 peer.phase1.insert(id);
                 peer.current = Some(id);
                 peer.path = path;
@@ -379,7 +379,7 @@ impl Endpoint {
                 peer.probe.unanswered = 0;
                 peer.up_since = peer.up_since.or(Some(now));
                 peer.behind_nat = nat.local && in_udp;
-                moved || !peer.children.is_empty()
+                moved
             }
             None => false,
         };
