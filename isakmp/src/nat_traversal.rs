@@ -109,7 +109,7 @@ pub(crate) fn detection_payloads(
 #[derive(Debug)]
 pub(crate) struct Detection {
     pub(crate) nat: Nat,
-    /// Whether ESP goes in UDP: because of a NAT, or because we force it.
+    /// Whether ESP goes in UDP: because of a NAT, or because we force it, or because IKE does.
     pub(crate) udp: bool,
     pub(crate) notes: Vec<Trace>,
 }
@@ -143,7 +143,9 @@ pub(crate) fn detect(
     let remote = expected(sa.path.remote);
     let remote_matches = theirs.iter().any(|hash| remote.verify(hash));
     let nat = Nat { local: !local_matches, remote: !remote_matches };
-    let udp = nat.found() || sa.config.forces_encapsulation();
+    let udp = nat.found()
+        || sa.config.forces_encapsulation()
+        || sa.path.transport == Transport::NatT;
     let note = |index, matches, result| Trace::NatDetection { payload, index, matches, result };
     notes.push(note(0, local_matches, None));
     for (place, hash) in theirs.iter().enumerate() {

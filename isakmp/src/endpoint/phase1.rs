@@ -386,12 +386,12 @@ impl Endpoint {
         if notifications.iter().any(|n| n.notify_type == NotifyType::INITIAL_CONTACT) {
             self.initial_contact(peer_id, id, started);
         }
+        self.arm_lifetime(id, lifetime);
         self.resolve_duplicates(peer_id, id, &replaces);
         self.output.event(Event::Phase1Up { peer: peer_id, identity, path, nat });
         if moved && self.peers.get(&peer_id).is_some_and(|peer| !peer.children.is_empty()) {
             self.output.event(Event::PeerMoved { peer: peer_id, path });
         }
-        self.arm_lifetime(id, lifetime);
         self.arm_liveness(peer_id);
         for notification in &notifications {
             self.phase1_lifetime_announced(id, notification);

@@ -447,10 +447,10 @@ impl Endpoint {
                 self.negotiation_failed(peer_id, protection, rekey_of, reason);
             }
             State::Responder(_) => {
-                // QM2 may have installed a pair that QM3 never confirmed. It could be in use: the
-                // peer's packets tell. Without them it goes.
+                // QM2 installed a pair that QM3 never confirmed. The peer may believe in it: it is
+                // told, as far as that is possible without an answer.
                 if self.children.get(&exchange.inbound_spi).is_some_and(|child| !child.enabled) {
-                    self.remove_child(exchange.inbound_spi, reason);
+                    self.delete_children(peer_id, &[exchange.inbound_spi], reason);
                 } else if !self.children.contains_key(&exchange.inbound_spi) {
                     self.spis.remove(&exchange.inbound_spi);
                 }

@@ -329,6 +329,10 @@ impl SentMm4 {
             sa.path = accepted.path;
             output.trace(sa, Trace::PortsFloated { path: accepted.path });
         }
+        // The initiator's judgement on NATs holds for both: NAT-D payloads are not authenticated,
+        // but where MM5 comes from shows what the initiator made of ours.
+        self.keyed.udp =
+            self.keyed.agreed.nat_version.is_some() && sa.path.transport == Transport::NatT;
         let input = (MajorInput::FromPeer, MinorInput::MainModeExchange);
         output.transition(sa, input, StateKind::IkeResponderMm4, StateKind::IkeResponderMm5);
         accepted.trace(sa, output);

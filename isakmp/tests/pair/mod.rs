@@ -397,12 +397,23 @@ impl Pair {
 
     pub fn deliver(&mut self, to: usize, path: Path, payload: &[u8]) {
         let host = &mut self.hosts[to];
-        let before = host.endpoint.counters();
+        let (state, sent) = (format!("{:?}", host.endpoint), host.endpoint.counters().sent);
         if let Err(discard) = host.endpoint.handle_datagram(self.now, path, payload) {
-            assert_eq!(host.endpoint.counters().sent, before.sent, "an error sends nothing");
+            assert_eq!(state, format!("{:?}", host.endpoint), "{discard}");
+            assert_eq!(host.endpoint.counters().sent, sent, "an error sends nothing");
             host.discards.push(discard);
         }
         self.drain();
+    }
+
+    /// Takes the next datagram off the wire, for the test to do with it what it likes.
+    pub fn take_next(&mut self) -> Option<(usize, Path, Bytes)> {
+        let first =
+            self.wire.iter().enumerate().min_by_key(|(_, datagram)| (datagram.at, datagram.order));
+        let index = first.map(|(index, _)| index)?;
+        let InFlight { at, path, payload, to, .. } = self.wire.swap_remove(index);
+        self.now = self.now.max(at);
+        Some((to, path, payload))
     }
 
     pub fn run_for(&mut self, duration: Duration) {

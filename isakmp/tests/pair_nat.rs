@@ -1,0 +1,294 @@
+//! NAT traversal.
+
+mod pair;
+
+use std::time::Duration;
+
+use dmvpn_isakmp::{
+    Config, Encapsulation, Event, NatTraversal, PreSharedKey, Remote, Transport,
+};
+use pair::{HUB, Nat, Pair, SPOKE, TUNNEL, guide_config, guide_protection, ip};
+
+const INSIDE: &str = "192.168.1.2";
+const OUTSIDE: &str = "198.51.100.7";
+
+fn forced() -> Option<NatTraversal> {
+    Some(NatTraversal { force_encapsulation: true, ..NatTraversal::default() })
+}
+
+fn behind_nat() -> Pair {
+    let config = || guide_config().build().unwrap();
+    let mut pair = Pair::between(config(), INSIDE, config(), HUB, 3);
+    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
+    pair.protect_guide();
+    pair
+}
+
+fn in_udp(pair: &Pair) {
+    for host in &pair.hosts {
+        for view in host.endpoint.phase2() {
+            assert!(matches!(view.encapsulation, Encapsulation::Udp { .. }), "{view:?}");
+        }
+        for sa in host.inbound() {
+            assert!(matches!(sa.encapsulation, Encapsulation::Udp { .. }));
+        }
+        assert!(host.endpoint.phase1().all(|view| view.path.transport == Transport::NatT));
+    }
+}
+
+#[test]
+fn an_initiator_behind_a_nat() {
+    let mut pair = behind_nat();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    pair.assert_one_pair();
+    in_udp(&pair);
+    // MM1 and MM3 on 500, MM5 and everything after it on 4500 with the marker (RFC 3947 §4).
+    let sent = &pair.hosts[0].sent;
+    let ports: Vec<_> = sent.iter().map(|(_, t)| (t.path.remote.port(), t.non_esp_marker)).collect();
+    assert_eq!(ports, [(500, false), (500, false), (4500, true), (4500, true), (4500, true)]);
+    let hub = pair.hosts[1].endpoint.phase1().next().unwrap();
+    assert!(hub.nat.remote && !hub.nat.local);
+    assert_eq!(hub.path.remote.ip(), ip(OUTSIDE));
+    assert_eq!(hub.identity.unwrap().as_address(), Some(ip(INSIDE)));
+    let spoke = pair.hosts[0].endpoint.phase1().next().unwrap();
+    assert!(spoke.nat.local && !spoke.nat.remote);
+    // The one behind the NAT keeps its mapping alive (RFC 3948 §4).
+    pair.run_for(Duration::from_secs(100));
+    let keepalives =
+        |host: usize| pair.hosts[host].sent.iter().filter(|(_, t)| t.payload.len() == 1).count();
+    assert_eq!((keepalives(0), keepalives(1)), (5, 0));
+}
+
+#[test]
+fn a_responder_behind_a_nat() {
+    let config = || guide_config().build().unwrap();
+    let mut pair = Pair::between(config(), SPOKE, config(), INSIDE, 3);
+    pair.nats.push(Nat { fixed: true, ..Nat::new(INSIDE, OUTSIDE) });
+    let now = pair.now;
+    let spoke = guide_protection(SPOKE, Remote::Host(ip(OUTSIDE)));
+    pair.hosts[0].endpoint.protect(now, TUNNEL, spoke);
+    pair.hosts[1].endpoint.protect(now, TUNNEL, guide_protection(INSIDE, Remote::Any));
+    pair.connect_to(0, ip(OUTSIDE));
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    in_udp(&pair);
+    assert!(pair.hosts[0].endpoint.phase1().next().unwrap().nat.remote);
+}
+
+#[test]
+fn both_behind_nats() {
+    let config = || guide_config().build().unwrap();
+    let mut pair = Pair::between(config(), INSIDE, config(), "10.9.9.9", 3);
+    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
+    pair.nats.push(Nat { fixed: true, ..Nat::new("10.9.9.9", "203.0.113.9") });
+    let now = pair.now;
+    let spoke = guide_protection(INSIDE, Remote::Host(ip("203.0.113.9")));
+    pair.hosts[0].endpoint.protect(now, TUNNEL, spoke);
+    pair.hosts[1].endpoint.protect(now, TUNNEL, guide_protection("10.9.9.9", Remote::Any));
+    pair.connect_to(0, ip("203.0.113.9"));
+    pair.run_for(Duration::from_secs(3 * 3600));
+    pair.assert_connected();
+    pair.assert_one_pair();
+    in_udp(&pair);
+}
+
+#[test]
+fn forced_encapsulation_by_either_side_or_both() {
+    for (spoke, hub) in [(true, false), (false, true), (true, true)] {
+        let config = |force: bool| {
+            let nat = if force { forced() } else { Some(NatTraversal::default()) };
+            guide_config().nat_traversal(nat).build().unwrap()
+        };
+        let mut pair = Pair::between(config(spoke), SPOKE, config(hub), HUB, 5);
+        pair.protect_guide();
+        pair.connect();
+        pair.run_for(Duration::from_secs(5));
+        pair.assert_connected();
+        in_udp(&pair);
+        let first = &pair.hosts[0].sent[0].1;
+        assert_eq!(first.path.remote.port(), if spoke { 4500 } else { 500 });
+        assert_eq!(first.non_esp_marker, spoke);
+    }
+}
+
+#[test]
+fn without_nat_traversal_nothing_of_it_is_sent() {
+    let config = || guide_config().nat_traversal(None).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    assert_eq!(pair.hosts[0].sent[0].1.payload.len(), 164 - 80);
+}
+
+/// The NAT forgets its mapping: the hub follows authenticated messages, and only those.
+#[test]
+fn a_change_of_the_nats_mapping_is_followed() {
+    let mut pair = behind_nat();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let before = pair.hosts[1].endpoint.peers().next().unwrap().path;
+    pair.nats[0].ports.clear();
+    pair.nats[0].next = 40_000;
+    // Forged from a third place: nothing moves.
+    let captured = pair.hosts[0].sent.last().unwrap().1.payload.clone();
+    let mut elsewhere = before;
+    elsewhere.remote.set_port(1);
+    pair.deliver(1, elsewhere, &captured);
+    assert_eq!(pair.hosts[1].endpoint.peers().next().unwrap().path, before);
+    // The spoke re-keys: QM1 comes from the new port.
+    let peer = pair.hosts[0].peer.unwrap();
+    let spi = pair.hosts[0].inbound()[0].spi;
+    let now = pair.now;
+    pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+    pair.run_for(Duration::from_secs(60));
+    let after = pair.hosts[1].endpoint.peers().next().unwrap().path;
+    assert_ne!(after, before);
+    let moved: Vec<_> = pair.hosts[1]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::PeerMoved { path, .. } => Some(*path),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(moved, [after]);
+    pair.assert_connected();
+    pair.assert_one_pair();
+}
+
+/// A message that was good once moves nobody when it is played again from elsewhere.
+#[test]
+fn replays_do_not_move_a_peer() {
+    let mut pair = behind_nat();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let before = pair.hosts[1].endpoint.peers().next().unwrap().path;
+    let mut elsewhere = before;
+    elsewhere.remote = "192.0.2.66:4500".parse().unwrap();
+    let captured: Vec<_> = pair.hosts[0].sent.iter().map(|(_, t)| t.payload.clone()).collect();
+    for message in captured {
+        pair.deliver(1, elsewhere, &message);
+        let peers: Vec<_> = pair.hosts[1].endpoint.peers().map(|peer| peer.path).collect();
+        assert_eq!(peers, [before]);
+    }
+}
+
+/// Two spokes behind one NAT share its address and are told apart by what they authenticate as.
+#[test]
+fn two_spokes_behind_one_nat_both_live() {
+    // One pair for each spoke, and the second spoke's messages played into the first hub.
+    let mut pair = behind_nat();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let now = pair.now;
+    let mut second = pair::Host::new(guide_config().build().unwrap(), ip("192.168.1.3"), 77, now);
+    let terms = guide_protection("192.168.1.3", Remote::Host(ip(HUB)));
+    second.endpoint.protect(now, TUNNEL, terms);
+    second.endpoint.connect(now, TUNNEL, ip(HUB)).unwrap();
+    for _ in 0..10 {
+        while let Some(transmit) = second.endpoint.poll_transmit() {
+            let port = 50_000 + transmit.path.local.port() % 1000;
+            let path = dmvpn_isakmp::Path {
+                local: transmit.path.remote,
+                remote: (ip(OUTSIDE), port).into(),
+                transport: transmit.path.transport,
+            };
+            pair.hosts[1].endpoint.handle_datagram(now, path, &transmit.payload).unwrap();
+            let answered: Vec<_> =
+                std::iter::from_fn(|| pair.hosts[1].endpoint.poll_transmit()).collect();
+            for answer in answered {
+                let path = dmvpn_isakmp::Path {
+                    local: transmit.path.local,
+                    remote: answer.path.local,
+                    transport: answer.path.transport,
+                };
+                second.endpoint.handle_datagram(now, path, &answer.payload).unwrap();
+            }
+        }
+    }
+    let hub = &pair.hosts[1].endpoint;
+    let identities: Vec<_> =
+        hub.peers().map(|peer| peer.identity.unwrap().to_string()).collect();
+    assert_eq!(identities, ["192.168.1.2", "192.168.1.3"]);
+    assert_eq!(hub.phase2().count(), 2, "INITIAL-CONTACT of one leaves the other");
+}
+
+/// Whichever document the responder chooses is followed.
+#[test]
+fn drafts_chosen_by_the_peer() {
+    use dmvpn_isakmp::wire::VendorId;
+    for (keep, payload, mode) in [
+        (VendorId::NAT_TRAVERSAL_DRAFT_07, 15_u8, 4_u16),
+        (VendorId::NAT_TRAVERSAL_DRAFT_03, 130, 61444),
+        (VendorId::NAT_TRAVERSAL_DRAFT_02, 130, 61444),
+    ] {
+        let mut pair = behind_nat();
+        // Spoil the vendor ids of the other documents in MM1; nothing authenticates them.
+        let spoiled: Vec<Vec<u8>> = [
+            VendorId::NAT_TRAVERSAL,
+            VendorId::NAT_TRAVERSAL_DRAFT_07,
+            VendorId::NAT_TRAVERSAL_DRAFT_03,
+            VendorId::NAT_TRAVERSAL_DRAFT_02,
+        ]
+        .into_iter()
+        .filter(|vendor_id| *vendor_id != keep)
+        .map(|vendor_id| vendor_id.as_bytes().to_vec())
+        .collect();
+        pair.meddler = Some(Box::new(move |copies, _| {
+            let mut bytes = copies[0].to_vec();
+            if bytes.len() == 164 && bytes[18] == 2 {
+                for vendor_id in &spoiled {
+                    if let Some(at) = bytes.windows(16).position(|window| window == vendor_id) {
+                        bytes[at] ^= 0xff;
+                    }
+                }
+                copies[0] = bytes.into();
+            }
+        }));
+        pair.connect();
+        pair.run_for(Duration::from_secs(20));
+        pair.assert_connected();
+        in_udp(&pair);
+        let mm3 = &pair.hosts[0].sent.iter().find(|(_, t)| t.payload[16] == 4).unwrap().1.payload;
+        assert!(mm3.windows(2).any(|window| window == [payload, 0]), "{payload}");
+        let offered = pair.hosts[1].traces.iter().any(|record| {
+            matches!(&record.trace, dmvpn_isakmp::Trace::CheckingProposal { attributes, .. }
+                if attributes[0].number() == Some(u64::from(mode)))
+        });
+        assert!(offered, "encapsulation mode {mode}");
+    }
+}
+
+/// Behind a NAT any address may be named, but only by who has the key of the address it comes from;
+/// a bound key is for its identity alone.
+#[test]
+fn identities() {
+    use dmvpn_isakmp::Identity;
+    let run = |identity: Option<Identity>, bound: Option<Identity>| {
+        let mut spoke = guide_config();
+        if let Some(identity) = identity {
+            spoke = spoke.identity(identity);
+        }
+        let key = PreSharedKey { identity: bound, ..pair::keyring().remove(0) };
+        let hub = Config::builder(dmvpn_isakmp::crypto::Provider::rustcrypto(), vec![key])
+            .policies(vec![pair::GUIDE_POLICY])
+            .build()
+            .unwrap();
+        let mut pair = Pair::new(spoke.build().unwrap(), hub);
+        pair.protect_guide();
+        pair.connect();
+        pair.run_for(Duration::from_secs(5));
+        pair.hosts[1].endpoint.phase2().count() == 1
+    };
+    let own = Identity::address(ip(SPOKE));
+    let other = Identity::address(ip("10.0.0.1"));
+    assert!(run(None, None));
+    assert!(run(None, Some(own.clone())));
+    assert!(!run(Some(other.clone()), None), "another's address without a NAT");
+    assert!(run(Some(other.clone()), Some(other.clone())));
+    assert!(!run(Some(other), Some(own)));
+}
