@@ -1,6 +1,7 @@
 //! Tables, timers, demultiplexing and queues; no protocol rule.
 
 mod informational;
+mod key_log;
 mod peer;
 mod phase1;
 mod phase2;
@@ -26,6 +27,7 @@ use crate::{
     ProtectionId, Remote, Trace, Traced, Transmit,
 };
 
+pub use key_log::Phase1Key;
 use peer::{Peer, Wanted};
 use phase2::Child;
 

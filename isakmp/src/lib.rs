@@ -47,7 +47,7 @@ pub use config::{
     Policy, Ports, PreSharedKey, Rekeying, Retransmission,
 };
 pub use discard::{Deviation, Discard};
-pub use endpoint::{ConnectError, Endpoint};
+pub use endpoint::{ConnectError, Endpoint, Phase1Key};
 pub use event::{
     CloseReason, Direction, Encapsulation, EspKeys, Event, InstallSa, Nat, SaLifetime,
 };

@@ -36,7 +36,7 @@ pub struct Phase1View {
     pub identity: Option<Identity>,
     /// Who is behind a NAT.
     pub nat: Nat,
-    /// Whether the peer does dead peer detection.
+    /// Whether dead peer detection runs: we are to ask, and the peer does answer.
     pub dead_peer_detection: bool,
 }
 

@@ -37,7 +37,8 @@ impl Endpoint {
                 remaining: expires.map(|at| at.saturating_duration_since(self.output.now)),
                 identity: established.map(|sa| sa.identity.clone()),
                 nat: established.map(|sa| sa.nat).unwrap_or_default(),
-                dead_peer_detection: established.is_some_and(|sa| sa.dead_peer_detection),
+                dead_peer_detection: negotiation.config.dead_peer_detection.is_some()
+                    && established.is_some_and(|sa| sa.dead_peer_detection),
             }
         })
     }
