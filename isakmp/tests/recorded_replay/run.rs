@@ -13,7 +13,8 @@ use std::thread;
 
 use dmvpn_isakmp::{
     Direction, Discard, Endpoint, Event, Jobs, Path, PeerId, ProtectionId, Role, Transmit,
-    Transport, wire::PayloadType,
+    Transport,
+    wire::{ExchangeType, PayloadType, SecurityAssociation, phase2},
 };
 use dmvpn_time::Instant;
 
@@ -45,7 +46,7 @@ pub(crate) struct Outcome {
     /// Everything the endpoint told its owner.
     pub(crate) events: Vec<Event>,
     /// Messages that we sent and the recorded peer did not.
-    pub(crate) beyond: Vec<String>,
+    pub(crate) beyond: Vec<ExchangeType>,
 }
 
 pub(crate) struct Replay<'a> {
@@ -81,9 +82,11 @@ pub(crate) fn replay(scenario: &Scenario, role: Role, jobs: Jobs) -> Outcome {
         .filter(|section| section.get("skeyid").is_some())
         .map(|section| (section.text("cky_i").to_owned(), Observed::new(section, &psk)))
         .collect();
-    let spis: Vec<_> = scenario
-        .sections("child_sa")
-        .map(|child| child.word(&format!("{}.spi", inbound(child, role))))
+    let spis = scenario
+        .sections("message")
+        .filter(|m| m.get("exchange") == Some("quick") && side(m.text("src")) == role)
+        .filter(|m| m.get("plaintext").is_some())
+        .filter_map(|m| own_spi(&m.hex("plaintext")))
         .collect();
     let mut replay = Replay {
         scenario,
@@ -165,9 +168,16 @@ impl Outcome {
     }
 }
 
+/// The SPI in the SA payload of a quick mode message, behind DOI, situation and proposal header.
+fn own_spi(plaintext: &[u8]) -> Option<u32> {
+    let all = payloads(HASH, plaintext).expect("payloads");
+    let sa = all.iter().find(|p| p.kind == SECURITY_ASSOCIATION)?;
+    Some(u32::from_be_bytes(sa.body[16..20].try_into().unwrap()))
+}
+
 /// The name that the recording has for the SA which this side receives with. It goes by who began the
 /// quick mode.
-pub(crate) fn inbound(child: &Section, role: Role) -> &'static str {
+fn inbound(child: &Section, role: Role) -> &'static str {
     match child.text("quick_mode_initiator") == letter(role) {
         true => "responder_to_initiator",
         false => "initiator_to_responder",
@@ -319,7 +329,7 @@ impl Replay<'_> {
         }
         let beyond: Vec<_> = self.transmits.drain(..).collect();
         for transmit in beyond {
-            self.outcome.beyond.push(format!("exchange {}", transmit.payload[18]));
+            self.outcome.beyond.push(ExchangeType(transmit.payload[18]));
         }
     }
 
@@ -573,7 +583,10 @@ impl Replay<'_> {
                 all.iter().filter(|p| p.kind == kind).map(|p| p.body.to_vec()).collect()
             };
             let (ours, theirs) = (of(&our_payloads), of(&their_payloads));
-            if ours != theirs {
+            let phase_2_sa = kind == SECURITY_ASSOCIATION && label.starts_with("QM");
+            if ours != theirs && phase_2_sa && alternatives(&ours[0]) == alternatives(&theirs[0]) {
+                self.outcome.differences.push(format!("{label} SA payload's order"));
+            } else if ours != theirs {
                 self.outcome.differences.push(format!("{label} {}", PayloadType(kind)));
             }
         }
@@ -581,6 +594,11 @@ impl Replay<'_> {
 
     /// `MM1` … `MM6`, `QM1` … `QM3`, `INFO`.
     fn label(&self, message: &Section) -> String {
+        if let Some(number) = message.get("retransmit_of") {
+            let title = format!("message {number}");
+            let first = self.scenario.sections("message").find(|m| m.title == title);
+            return self.label(first.expect("the first transmission"));
+        }
         let exchange = message.text("exchange");
         let before = self
             .scenario
@@ -597,4 +615,29 @@ impl Replay<'_> {
             _ => message.title.clone(),
         }
     }
+}
+
+/// What an SA payload of phase 2 offers, in order of preference, whatever the order of attributes and
+/// the grouping into proposals: SPI, transform, attributes.
+fn alternatives(body: &[u8]) -> Vec<(Option<u32>, u8, BTreeSet<(u16, Option<u64>)>)> {
+    let sa = SecurityAssociation::parse(body, HEADER).unwrap();
+    let mut all = Vec::new();
+    for proposal in &sa.proposals {
+        for transform in &proposal.transforms {
+            let mut attributes = BTreeSet::new();
+            let mut life_type = 0;
+            for attribute in &transform.attributes {
+                let (kind, number) = (attribute.attribute_type, attribute.number());
+                if kind == phase2::LIFE_TYPE {
+                    life_type = u16::try_from(number.unwrap()).unwrap();
+                } else if kind == phase2::LIFE_DURATION {
+                    attributes.insert((1000 + life_type, number));
+                } else {
+                    attributes.insert((kind.0, number));
+                }
+            }
+            all.push((proposal.spi32(), transform.id.0, attributes));
+        }
+    }
+    all
 }
