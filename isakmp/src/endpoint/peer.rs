@@ -29,6 +29,8 @@ pub(super) struct Peer {
     pub(super) current: Option<SaId>,
     /// Its phase 2 SAs, by inbound SPI.
     pub(super) children: BTreeSet<u32>,
+    /// The pair whose outbound SA is in use for each protection, by inbound SPI.
+    pub(super) sending: BTreeMap<ProtectionId, u32>,
     /// What waits for phase 1.
     pub(super) wanted: BTreeMap<ProtectionId, Wanted>,
     /// Our quick modes under way.
@@ -60,6 +62,7 @@ impl Endpoint {
             phase1: BTreeSet::new(),
             current: None,
             children: BTreeSet::new(),
+            sending: BTreeMap::new(),
             wanted: BTreeMap::new(),
             negotiating: BTreeMap::new(),
             last_inbound: self.output.now,

@@ -500,6 +500,7 @@ impl Endpoint {
         let grace = ours.negotiation.config.rekeying.grace;
         let mut ending = Vec::new();
         let mut established = Vec::new();
+        let mut winner = new;
         for id in &peer.phase1 {
             let Some(other) = self.phase1.get(id).filter(|sa| sa.state.established().is_some())
             else {
@@ -515,12 +516,17 @@ impl Endpoint {
                 let (loser, sa) = if other.negotiation.cookies() < ours.negotiation.cookies() {
                     (*id, other)
                 } else {
+                    winner = *id;
                     (new, ours)
                 };
                 if sa.negotiation.role == Role::Initiator {
                     ending.push(loser);
                 }
             }
+        }
+        // What is sent from now on does not depend on an SA that the other side may just delete.
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.current = Some(winner);
         }
         let excess = established.len().saturating_sub(ESTABLISHED_PER_PEER);
         let now = self.output.now;

@@ -603,6 +603,7 @@ impl Endpoint {
         }
         self.output.event(Event::EnableOutbound { peer, protection, spi: outbound });
         if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.sending.insert(protection, spi);
             // A wish that the peer has fulfilled.
             if role == Role::Responder
                 && peer.wanted.get(&protection).is_some_and(|wanted| wanted.rekey_of.is_none())
@@ -692,6 +693,7 @@ impl Endpoint {
         self.output.timers.cancel(&Timer::ChildRekey(spi));
         self.output.timers.cancel(&Timer::ChildExpire(spi));
         let peer = child.peer;
+        self.send_with_another(peer, child.protection, spi);
         let sides = [(Direction::Inbound, spi), (Direction::Outbound, child.outbound_spi)];
         let path = self.peers.get(&peer).map(|peer| peer.path);
         for (direction, spi) in sides {
@@ -704,6 +706,24 @@ impl Endpoint {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.children.remove(&spi);
         }
+    }
+
+    /// If `gone` is the pair in use, the newest that is left takes its place, so that nothing waits
+    /// while there is an SA to send with.
+    fn send_with_another(&mut self, peer_id: PeerId, protection: ProtectionId, gone: u32) {
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        if peer.sending.get(&protection) != Some(&gone) {
+            return;
+        }
+        peer.sending.remove(&protection);
+        let others = peer.children.iter().filter_map(|spi| {
+            let child = self.children.get(spi)?;
+            let fits = *spi != gone && child.enabled && child.protection == protection;
+            fits.then_some((child.created, *spi, child.outbound_spi))
+        });
+        let Some((_, inbound, spi)) = others.max() else { return };
+        peer.sending.insert(protection, inbound);
+        self.output.event(Event::EnableOutbound { peer: peer_id, protection, spi });
     }
 
     /// Removes pairs and tells the peer, if there is a phase 1 SA to do so.
