@@ -179,6 +179,18 @@ fn lines_beyond_the_guide() {
             "NHRP: Tunnel0: Cache delete for target 10.1.1.1/32 next-hop 10.1.1.1 (purged)",
         ),
         (
+            deleted(RemovalCause::Moved),
+            "NHRP: Tunnel0: Cache delete for target 10.1.1.1/32 next-hop 10.1.1.1 (moved)",
+        ),
+        (
+            deleted(RemovalCause::InterfaceDown),
+            "NHRP: Tunnel0: Cache delete for target 10.1.1.1/32 next-hop 10.1.1.1 (interface down)",
+        ),
+        (
+            deleted(RemovalCause::Unconfigured),
+            "NHRP: Tunnel0: Cache delete for target 10.1.1.1/32 next-hop 10.1.1.1 (no longer configured)",
+        ),
+        (
             Trace::MulticastRemoved { nbma },
             "NHRP: Removed dynamic multicast mapping for NBMA: 172.16.1.1",
         ),
@@ -224,9 +236,12 @@ fn lines_beyond_the_guide() {
         ),
         (
             Trace::Discarded(Discard::Malformed(ParseError::Version { version: 2 })),
-            "NHRP: Packet discarded: peer sent a malformed packet: version 2 at offset 16 is not 1",
+            "NHRP: Packet dropped: peer sent a malformed packet: version 2 at offset 16 is not 1",
         ),
-        (Trace::Deviation(Deviation::HopCountZero), "NHRP: Accepted nevertheless: hop count 0"),
+        (
+            Trace::Deviation(Deviation::HopCountZero),
+            "NHRP: Accepted although forbidden: HopCountZero",
+        ),
     ];
     for (trace, text) in expected {
         assert_eq!(line(trace), text);
@@ -333,6 +348,13 @@ fn show_ip_nhrp_beyond_the_guide() {
 }
 
 #[test]
+fn flags_are_shown_in_one_order() {
+    let flags = CacheFlags { unique: true, registered: true, local: true, nat: true, used: true };
+    let text = ShowCache(&CacheView { flags, ..spoke_entry() }).to_string();
+    assert!(text.contains("Flags: unique registered nat used local\n"), "{text}");
+}
+
+#[test]
 fn times_are_shortened_as_ios_does() {
     let created = |age| {
         let text = ShowCache(&CacheView { age, ..hub_entry() }).to_string();
@@ -344,7 +366,9 @@ fn times_are_shortened_as_ios_does() {
     assert_eq!(created(time(24, 0, 0)), "1d00h");
     assert_eq!(created(time(26, 30, 0)), "1d02h");
     assert_eq!(created(time(7 * 24 - 1, 0, 0)), "6d23h");
+    assert_eq!(created(time(7 * 24, 0, 0)), "1w0d");
     assert_eq!(created(time(9 * 24, 0, 0)), "1w2d");
+    assert_eq!(created(time(365 * 24, 0, 0)), "1y0w");
     assert_eq!(created(time(365 * 24 + 14 * 24, 0, 0)), "1y2w");
     assert!(created(Duration::MAX).ends_with('w'));
 }

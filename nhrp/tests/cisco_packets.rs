@@ -1,5 +1,7 @@
 //! Whole packets as `debug dmvpn all all` shows them, against the guide's lines.
 
+use core::net::IpAddr;
+
 use dmvpn_nhrp::cisco::PacketFields;
 use dmvpn_nhrp::wire::{
     Authentication, AuthenticationString, Body, Cie, ErrorCode, ErrorIndication, Extension,
@@ -186,6 +188,31 @@ fn extensions_as_a_peer_may_send_them() {
     assert_eq!(
         text(extension(7, digest)),
         "Authentication Extension(7):\n  type:unknown(256), data:0a01"
+    );
+}
+
+#[test]
+fn subaddresses_are_shown_where_there_are_any() {
+    let subaddress = |last| dmvpn_nhrp::wire::NbmaAddress::from(IpAddr::from([10, 9, 9, last]));
+    let mut entry = Cie::bare(32, 0, 60).of([172, 16, 1, 2].into(), [10, 1, 1, 2].into());
+    entry.nbma_subaddress = subaddress(2);
+    let mut packet =
+        packet(Body::ResolutionReply(Message { entries: vec![entry], ..message(Flags::NONE) }));
+    packet.source_nbma_subaddress = subaddress(1);
+    assert_eq!(
+        PacketFields(&packet).to_string(),
+        " (F) afn: IPv4(1), type: IP(800), hop: 255, ver: 1
+     shtl: 4(NSAP), sstl: 4(NSAP)
+     pktsz: 68 extoff: 0
+ (M) flags: \"\", reqid: 7
+     src NBMA: 172.16.1.1, src NBMA subaddress: 10.9.9.1
+     src protocol: 10.1.1.1, dst protocol: 10.1.1.254
+ (C-1) code: no error(0)
+       prefix: 32, mtu: 0, hd_time: 60
+       addr_len: 4(NSAP), subaddr_len: 4(NSAP), proto_len: 4, pref: 0
+       client NBMA: 172.16.1.2
+       client NBMA subaddress: 10.9.9.2
+       client protocol: 10.1.1.2"
     );
 }
 

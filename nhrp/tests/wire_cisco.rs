@@ -71,6 +71,18 @@ fn a_fuzzers_packet_is_refused_for_its_size() {
     );
 }
 
+/// The shortest packet there can be: no address has an octet.
+#[test]
+fn a_packet_of_28_octets_is_whole() {
+    let octets = sealed(hex!("00010800000000000000001c000000000103000000000000 00000001").to_vec());
+    let packet = Packet::parse(&octets).unwrap();
+    assert!(packet.source_protocol.is_none() && packet.source_nbma.address.is_none());
+    assert_eq!(packet.encode().unwrap(), octets);
+    let mut shorter = octets;
+    shorter[11] = 27;
+    assert_eq!(Packet::parse(&shorter), Err(ParseError::PacketSize { size: 27, minimum: 28 }));
+}
+
 /// Sealed again with the right size and checksum: what is tested is not those.
 fn sealed(mut octets: Vec<u8>) -> Vec<u8> {
     let size = u16::try_from(octets.len()).unwrap();

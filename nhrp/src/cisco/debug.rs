@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::PacketFields;
-use crate::{Deviation, Prefix, RemovalCause, Trace, Traced};
+use crate::{Prefix, RemovalCause, Trace, Traced};
 
 /// Renders a record as IOS prints it: one or more lines, no time, no line end after the last.
 ///
@@ -127,17 +127,8 @@ fn line(trace: &Trace, interface: &str, f: &mut fmt::Formatter<'_>) -> fmt::Resu
         Trace::ErrorReported { code, offset } => {
             write!(f, "Error Indication from peer: {code}, offset {offset}")
         }
-        Trace::Discarded(discard) => write!(f, "Packet discarded: {discard}"),
-        Trace::Deviation(deviation) => write!(f, "Accepted nevertheless: {}", words(*deviation)),
-    }
-}
-
-const fn words(deviation: Deviation) -> &'static str {
-    match deviation {
-        Deviation::HopCountZero => "hop count 0",
-        Deviation::UniquePrefixLength => "unique registration with a prefix length other than 255",
-        Deviation::BroadcastDestination => "registration to the broadcast address",
-        Deviation::TrailingOctets => "octets after the end of the packet",
+        Trace::Discarded(reason) => write!(f, "Packet dropped: {reason}"),
+        Trace::Deviation(deviation) => write!(f, "Accepted although forbidden: {deviation:?}"),
     }
 }
 
