@@ -94,7 +94,6 @@ pub struct Config {
 impl Config {
     /// Starts a configuration from what has no default: the interface's name (`Tunnel0`), its
     /// protocol address and prefix length, and the NBMA address that its packets leave from.
-    #[must_use]
     pub fn builder(
         interface: &str,
         protocol_address: IpAddr,

@@ -76,8 +76,6 @@ pub enum Discard {
 pub enum Deviation {
     /// A hop count of zero (RFC 2332 §5.1: it would not have been forwarded). OpenNHRP sends it.
     HopCountZero,
-    /// A unique registration with another prefix length than 255 (RFC 2332 §5.2.3). IOS sends 32.
-    UniquePrefixLength,
     /// A registration whose destination is the broadcast address, since the client does not know
     /// the server's. RFC 2332 §5.2.3 wants the client's own address there.
     BroadcastDestination,

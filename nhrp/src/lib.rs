@@ -21,14 +21,21 @@ extern crate alloc;
 pub mod cisco;
 pub mod wire;
 
+mod cache;
+mod client;
 mod config;
 mod discard;
 mod endpoint;
 mod event;
 mod identity;
 mod link;
+mod links;
+mod multicast;
+mod output;
 mod policy;
 mod prefix;
+mod received;
+mod server;
 mod trace;
 mod view;
 

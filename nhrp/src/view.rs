@@ -61,8 +61,6 @@ pub struct CacheFlags {
     pub local: bool,
     /// `nat`: the client is behind a NAT.
     pub nat: bool,
-    /// `used`: a packet was sent by it.
-    pub used: bool,
 }
 
 /// A next hop server: a line of `show ip nhrp nhs`.

@@ -349,9 +349,9 @@ fn show_ip_nhrp_beyond_the_guide() {
 
 #[test]
 fn flags_are_shown_in_one_order() {
-    let flags = CacheFlags { unique: true, registered: true, local: true, nat: true, used: true };
+    let flags = CacheFlags { unique: true, registered: true, local: true, nat: true };
     let text = ShowCache(&CacheView { flags, ..spoke_entry() }).to_string();
-    assert!(text.contains("Flags: unique registered nat used local\n"), "{text}");
+    assert!(text.contains("Flags: unique registered nat local\n"), "{text}");
 }
 
 #[test]

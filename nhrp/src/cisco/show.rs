@@ -39,14 +39,9 @@ struct FlagNames(CacheFlags);
 
 impl fmt::Display for FlagNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CacheFlags { unique, registered, local, nat, used } = self.0;
-        let names = [
-            (unique, " unique"),
-            (registered, " registered"),
-            (nat, " nat"),
-            (used, " used"),
-            (local, " local"),
-        ];
+        let CacheFlags { unique, registered, local, nat } = self.0;
+        let names =
+            [(unique, " unique"), (registered, " registered"), (nat, " nat"), (local, " local")];
         names.iter().filter(|(set, _)| *set).try_for_each(|(_, name)| f.write_str(name))
     }
 }

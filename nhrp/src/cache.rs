@@ -1,0 +1,301 @@
+//! What is known of protocol addresses: where they are, who said so, and for how long.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use dmvpn_time::{Instant, Timers};
+
+use crate::link::Owner;
+use crate::multicast::{Change, MulticastMap};
+use crate::output::{Output, Subject};
+use crate::prefix::PrefixMap;
+use crate::{CacheFlags, CacheKind, CacheView, Config, Event, LinkId, Prefix, RemovalCause, Trace};
+
+/// What is known of one target.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) next_hop: IpAddr,
+    pub(crate) nbma: Option<IpAddr>,
+    pub(crate) claimed_nbma: Option<IpAddr>,
+    pub(crate) link: Option<LinkId>,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) created: Instant,
+    pub(crate) expires: Option<Instant>,
+    pub(crate) kind: CacheKind,
+    pub(crate) flags: CacheFlags,
+    /// Whether a packet went by it.
+    pub(crate) used: bool,
+    /// Whether it is a reason for its link to get multicast.
+    multicast: bool,
+}
+
+/// A binding that a client registered, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    pub(crate) target: Prefix,
+    pub(crate) nbma: IpAddr,
+    /// Where the client says it is, if that is somewhere else.
+    pub(crate) claimed_nbma: Option<IpAddr>,
+    pub(crate) link: LinkId,
+    pub(crate) owner: Owner,
+    pub(crate) unique: bool,
+    pub(crate) holding_time: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    entries: PrefixMap<Entry>,
+    by_owner: BTreeMap<Owner, BTreeSet<Prefix>>,
+    /// Entries that peers registered.
+    registered: usize,
+    expiry: Timers<Prefix>,
+    pub(crate) multicast: MulticastMap,
+}
+
+impl Cache {
+    pub(crate) fn get(&self, target: &Prefix) -> Option<&Entry> {
+        self.entries.get(target)
+    }
+
+    pub(crate) const fn registered(&self) -> usize {
+        self.registered
+    }
+
+    pub(crate) fn registered_by(&self, owner: &Owner) -> impl Iterator<Item = Prefix> + '_ {
+        self.by_owner.get(owner).into_iter().flatten().copied()
+    }
+
+    pub(crate) fn count_registered_by(&self, owner: &Owner) -> usize {
+        self.by_owner.get(owner).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether `address` is in a network of ours.
+    pub(crate) fn is_local(&self, address: IpAddr) -> bool {
+        self.entries.matches(address).any(|(_, entry)| entry.flags.local)
+    }
+
+    /// The entry that packets to `address` go by: the longest match that says where it is.
+    pub(crate) fn lookup(&self, now: Instant, address: IpAddr) -> Option<(Prefix, IpAddr, &Entry)> {
+        let live = |entry: &Entry| entry.expires.is_none_or(|at| at > now);
+        let (target, entry) =
+            self.entries.matches(address).find(|(_, entry)| entry.nbma.is_some() && live(entry))?;
+        if entry.flags.local {
+            return None;
+        }
+        Some((target, entry.nbma?, entry))
+    }
+
+    /// Marks an entry as used and says whether it was not before.
+    pub(crate) fn mark_used(&mut self, target: &Prefix) -> bool {
+        self.entries.get_mut(target).is_some_and(|entry| !core::mem::replace(&mut entry.used, true))
+    }
+
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.expiry.next()
+    }
+
+    pub(crate) fn view<'a>(
+        &'a self,
+        now: Instant,
+        interface: &'a Arc<str>,
+    ) -> impl Iterator<Item = CacheView> + 'a {
+        let live = move |entry: &Entry| entry.expires.is_none_or(|at| at > now);
+        self.entries.iter().filter(move |(_, entry)| live(entry)).map(move |(target, entry)| {
+            CacheView {
+                interface: Arc::clone(interface),
+                target: *target,
+                next_hop: entry.next_hop,
+                nbma: entry.nbma,
+                claimed_nbma: entry.claimed_nbma,
+                link: entry.link,
+                age: now.saturating_duration_since(entry.created),
+                expires: entry.expires.map(|at| at.saturating_duration_since(now)),
+                kind: entry.kind,
+                flags: entry.flags,
+            }
+        })
+    }
+
+    /// Brings the entries that the configuration asks for in, and takes those out that it no
+    /// longer asks for.
+    pub(crate) fn configure(&mut self, now: Instant, config: &Config, output: &mut Output) {
+        let maps = config.static_maps.iter().map(|map| {
+            let flags = CacheFlags::default();
+            (map.target, map.target.address(), Some(map.nbma), CacheKind::Static, flags)
+        });
+        let locals = config.local_networks.iter().map(|network| {
+            let flags = CacheFlags { local: true, ..CacheFlags::default() };
+            let (address, nbma) = (config.protocol_address, config.nbma);
+            (*network, address, Some(nbma), CacheKind::Static, flags)
+        });
+        // A server whose NBMA address nobody told us.
+        let unknown = config.servers.iter().filter(|server| config.server_nbma(server).is_none());
+        let unknown = unknown.map(|server| {
+            let (target, flags) = (Prefix::host(server.address), CacheFlags::default());
+            (target, server.address, None, CacheKind::Incomplete, flags)
+        });
+        let mut wanted = BTreeSet::new();
+        for (target, next_hop, nbma, kind, flags) in maps.chain(locals).chain(unknown) {
+            wanted.insert(target);
+            let present = self.entries.get(&target);
+            if present.is_some_and(|entry| entry.nbma == nbma && entry.kind == kind) {
+                let subject = Subject { nbma, protocol: Some(next_hop) };
+                output.trace(now, subject, || Trace::CacheUpdate { target, next_hop, nbma });
+                continue;
+            }
+            if present.is_some_and(|entry| kind == CacheKind::Incomplete && entry.nbma.is_some()) {
+                continue;
+            }
+            self.remove(now, &target, RemovalCause::Unconfigured, output);
+            let entry = Entry {
+                next_hop,
+                nbma,
+                claimed_nbma: None,
+                link: None,
+                owner: None,
+                created: now,
+                expires: None,
+                kind,
+                flags,
+                used: false,
+                multicast: false,
+            };
+            self.insert(now, target, entry, output);
+        }
+        let configured = self.entries.iter().filter(|(_, entry)| entry.owner.is_none());
+        let gone = configured.map(|(target, _)| *target).filter(|target| !wanted.contains(target));
+        for target in gone.collect::<Vec<_>>() {
+            self.remove(now, &target, RemovalCause::Unconfigured, output);
+        }
+    }
+
+    fn insert(&mut self, now: Instant, target: Prefix, entry: Entry, output: &mut Output) {
+        let (next_hop, nbma, link) = (entry.next_hop, entry.nbma, entry.link);
+        let subject = Subject { nbma, protocol: Some(next_hop) };
+        output.trace(now, subject, || Trace::CacheAdd { target, next_hop, nbma });
+        if let Some(expires) = entry.expires {
+            self.expiry.set(target, expires);
+        }
+        if let Some(owner) = &entry.owner {
+            self.registered = self.registered.saturating_add(1);
+            self.by_owner.entry(owner.clone()).or_default().insert(target);
+        }
+        self.entries.insert(target, entry);
+        if let Some(nbma) = nbma {
+            output.event(Event::CacheAdded { target, nbma, link });
+        }
+    }
+
+    /// Registers a binding: anew, in place of another, or for another holding time.
+    pub(crate) fn register(
+        &mut self,
+        now: Instant,
+        binding: Binding,
+        multicast: bool,
+        output: &mut Output,
+    ) {
+        let Binding { target, nbma, link, .. } = binding;
+        let expires = now + binding.holding_time;
+        let next_hop = target.address();
+        let subject = Subject { nbma: Some(nbma), protocol: Some(next_hop) };
+        if let Some(entry) = self.entries.get_mut(&target)
+            && entry.link == Some(link)
+            && entry.owner.as_ref() == Some(&binding.owner)
+        {
+            let moved = entry.nbma != Some(nbma);
+            entry.nbma = Some(nbma);
+            entry.claimed_nbma = binding.claimed_nbma;
+            entry.flags.nat = binding.claimed_nbma.is_some();
+            entry.flags.unique = binding.unique;
+            entry.expires = Some(expires);
+            self.expiry.set(target, expires);
+            let nbma_now = Some(nbma);
+            output.trace(now, subject, || Trace::CacheUpdate { target, next_hop, nbma: nbma_now });
+            if moved {
+                output.event(Event::CacheUpdated { target, nbma, link: Some(link) });
+            }
+            return;
+        }
+        self.remove(now, &target, RemovalCause::Moved, output);
+        let entry = Entry {
+            next_hop,
+            nbma: Some(nbma),
+            claimed_nbma: binding.claimed_nbma,
+            link: Some(link),
+            owner: Some(binding.owner),
+            created: now,
+            expires: Some(expires),
+            kind: CacheKind::Dynamic,
+            flags: CacheFlags {
+                unique: binding.unique,
+                registered: true,
+                nat: binding.claimed_nbma.is_some(),
+                ..CacheFlags::default()
+            },
+            used: false,
+            multicast,
+        };
+        self.insert(now, target, entry, output);
+        let protocol = next_hop;
+        output.trace(now, subject, || Trace::EndpointsAdding { protocol, nbma });
+        output.trace(now, subject, || Trace::EndpointsAttached { protocol, nbma });
+        output.trace(now, subject, || Trace::SubblockInserted { target, next_hop });
+        output.trace(now, subject, || Trace::ConvertedToExternal { target });
+        if multicast && self.multicast.bind(link) == Change::Added {
+            output.trace(now, subject, || Trace::MulticastCreating { nbma });
+            output.trace(now, subject, || Trace::MulticastAdded { nbma });
+            output.event(Event::MulticastAdded { link });
+        }
+    }
+
+    pub(crate) fn remove(
+        &mut self,
+        now: Instant,
+        target: &Prefix,
+        cause: RemovalCause,
+        output: &mut Output,
+    ) {
+        let Some(entry) = self.entries.remove(target) else { return };
+        let target = *target;
+        self.expiry.cancel(&target);
+        if let Some(owner) = &entry.owner {
+            self.registered = self.registered.saturating_sub(1);
+            if let Some(targets) = self.by_owner.get_mut(owner) {
+                targets.remove(&target);
+                if targets.is_empty() {
+                    self.by_owner.remove(owner);
+                }
+            }
+        }
+        let Entry { next_hop, nbma, link, .. } = entry;
+        let subject = Subject { nbma, protocol: Some(next_hop) };
+        output.trace(now, subject, || Trace::CacheDelete { target, next_hop, nbma, cause });
+        let Some(nbma) = nbma else { return };
+        if let Some(link) = link.filter(|_| entry.multicast)
+            && self.multicast.unbind(link) == Change::Removed
+        {
+            output.trace(now, subject, || Trace::MulticastRemoved { nbma });
+            output.event(Event::MulticastRemoved { link });
+        }
+        output.event(Event::CacheRemoved { target, nbma, link });
+    }
+
+    /// Takes everything out that peers registered.
+    pub(crate) fn remove_registered(&mut self, now: Instant, output: &mut Output) {
+        while let Some(target) =
+            self.by_owner.first_key_value().and_then(|(_, targets)| targets.first().copied())
+        {
+            self.remove(now, &target, RemovalCause::InterfaceDown, output);
+        }
+    }
+
+    /// Takes the earliest entry out whose holding time is over.
+    pub(crate) fn expire_one(&mut self, now: Instant, output: &mut Output) -> bool {
+        let Some(target) = self.expiry.pop_due(now) else { return false };
+        self.remove(now, &target, RemovalCause::Expired, output);
+        true
+    }
+}
