@@ -1,5 +1,7 @@
 //! Diffie-Hellman groups: their numbers, published answers, values refused, and jobs.
 
+#![cfg(feature = "rustcrypto")]
+
 extern crate alloc;
 
 mod known_answers;

@@ -1,6 +1,8 @@
 //! The derivations of RFC 2409 against NIST's and others' answers. `recorded_derivations.rs` has
 //! the answers that are in the repository.
 
+#![cfg(feature = "rustcrypto")]
+
 extern crate alloc;
 
 mod known_answers;

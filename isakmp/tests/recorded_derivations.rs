@@ -3,6 +3,8 @@
 //!
 //! Together these scenarios hold at least one known answer for every function of `crypto`.
 
+#![cfg(feature = "rustcrypto")]
+
 extern crate alloc;
 
 mod known_answers;
