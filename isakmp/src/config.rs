@@ -277,7 +277,6 @@ pub struct Config {
 impl Config {
     /// Starts a configuration from what has no safe default: the algorithms' implementation and
     /// the pre-shared keys.
-    #[must_use]
     pub fn builder(provider: Provider, keyring: Vec<PreSharedKey>) -> ConfigBuilder {
         ConfigBuilder {
             config: Self {

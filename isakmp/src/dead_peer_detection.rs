@@ -31,10 +31,7 @@ pub(crate) fn notification(
 }
 
 /// The sequence number, if the notification is about this SA.
-pub(crate) fn sequence(
-    sa: &Negotiation,
-    notification: &Notification<'_>,
-) -> Result<u32, Discard> {
+pub(crate) fn sequence(sa: &Negotiation, notification: &Notification<'_>) -> Result<u32, Discard> {
     let sequence = <[u8; 4]>::try_from(notification.data.as_ref())
         .map(u32::from_be_bytes)
         .map_err(|_| Discard::Notification(notification.notify_type))?;

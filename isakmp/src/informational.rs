@@ -46,9 +46,7 @@ pub(crate) fn check(message: &Message<'_>, phase1: &Established) -> Result<Accep
     if message_id == MessageId::ZERO {
         return Err(Discard::UnexpectedMessageId(message_id));
     }
-    if phase1.message_ids.contains(message_id)
-        || phase1.quick_modes.contains_key(&message_id)
-    {
+    if phase1.message_ids.contains(message_id) || phase1.quick_modes.contains_key(&message_id) {
         return Err(Discard::MessageIdReused(message_id));
     }
     let (plain, _) = phase1.keys.open(&phase1.keys.first_iv(message_id), body)?;
@@ -63,19 +61,16 @@ pub(crate) fn check(message: &Message<'_>, phase1: &Established) -> Result<Accep
     if !expected.verify(first.body()) {
         return Err(Discard::HashMismatch);
     }
-    let mut accepted =
-        Accepted { message_id, notifications: Vec::new(), deletes: Vec::new() };
+    let mut accepted = Accepted { message_id, notifications: Vec::new(), deletes: Vec::new() };
     for received in &payloads {
-        match &received.payload {
-            Payload::Notification(notification) => {
-                accepted.notifications.push(owned(notification));
-            }
-            Payload::Delete(delete) => accepted.deletes.push(Deletion {
+        if let Payload::Notification(notification) = &received.payload {
+            accepted.notifications.push(owned(notification));
+        } else if let Payload::Delete(delete) = &received.payload {
+            accepted.deletes.push(Deletion {
                 doi: delete.doi(),
                 protocol: delete.protocol(),
                 spis: delete.spis().map(Bytes::copy_from_slice).collect(),
-            }),
-            _ => {}
+            });
         }
     }
     Ok(accepted)
@@ -108,16 +103,12 @@ pub(crate) fn send(
         },
     );
     for payload in payloads {
-        match payload {
-            Payload::Notification(notification) => {
-                let notify_type = notification.notify_type;
-                output.trace(sa, Trace::NotifySent { notify_type, protected: true });
-            }
-            Payload::Delete(delete) => {
-                let count = usize::from(delete.count());
-                output.trace(sa, Trace::DeleteSent { protocol: delete.protocol(), count });
-            }
-            _ => {}
+        if let Payload::Notification(notification) = payload {
+            let notify_type = notification.notify_type;
+            output.trace(sa, Trace::NotifySent { notify_type, protected: true });
+        } else if let Payload::Delete(delete) = payload {
+            let count = usize::from(delete.count());
+            output.trace(sa, Trace::DeleteSent { protocol: delete.protocol(), count });
         }
     }
     output.transmit(sa.path, message);

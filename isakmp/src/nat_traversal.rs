@@ -14,9 +14,7 @@ use bytes::Bytes;
 use crate::crypto::{HashFunction, nat_detection_hash};
 use crate::output::Output;
 use crate::phase1::Negotiation;
-use crate::wire::{
-    EncapsulationMode, NatNumbering, Payload, Payloads, Vendor, VendorId,
-};
+use crate::wire::{EncapsulationMode, NatNumbering, Payload, Payloads, Received, Vendor, VendorId};
 use crate::{Mode, Nat, Path, Role, Trace, Transport};
 
 /// The document that both sides follow, the preferred one first.
@@ -42,21 +40,23 @@ impl NatTraversalVersion {
     }
 
     fn of(vendor_id: &VendorId<'_>) -> Option<Self> {
-        match vendor_id.recognize()? {
-            Vendor::NatTraversal => Some(Self::Rfc3947),
-            Vendor::NatTraversalDraft(7) => Some(Self::Draft07),
-            Vendor::NatTraversalDraft(3) => Some(Self::Draft03),
-            // With and without the line feed: both are in use.
-            Vendor::NatTraversalDraft(2) => Some(Self::Draft02),
-            _ => None,
-        }
+        let vendor = vendor_id.recognize()?;
+        // Of draft 02 there are two, with and without a line feed: both are in use.
+        [
+            (Vendor::NatTraversal, Self::Rfc3947),
+            (Vendor::NatTraversalDraft(7), Self::Draft07),
+            (Vendor::NatTraversalDraft(3), Self::Draft03),
+            (Vendor::NatTraversalDraft(2), Self::Draft02),
+        ]
+        .into_iter()
+        .find_map(|(known, version)| (known == vendor).then_some(version))
     }
 
     /// The preferred one of those that the peer named.
     pub(crate) fn choose(payloads: &Payloads<'_>) -> Option<Self> {
-        let named = payloads.iter().filter_map(|received| match &received.payload {
-            Payload::VendorId(vendor_id) => Self::of(vendor_id),
-            _ => None,
+        let named = payloads.iter().filter_map(|received| {
+            let Payload::VendorId(vendor_id) = &received.payload else { return None };
+            Self::of(vendor_id)
         });
         named.min()
     }
@@ -134,7 +134,7 @@ pub(crate) fn detect(
     let received: Vec<&[u8]> = payloads
         .iter()
         .filter(|received| received.payload.payload_type() == payload)
-        .map(|received| received.body())
+        .map(Received::body)
         .collect();
     let Some((ours, theirs)) = received.split_first() else {
         return Detection { nat: Nat::default(), udp: false, notes };
@@ -143,9 +143,8 @@ pub(crate) fn detect(
     let remote = expected(sa.path.remote);
     let remote_matches = theirs.iter().any(|hash| remote.verify(hash));
     let nat = Nat { local: !local_matches, remote: !remote_matches };
-    let udp = nat.found()
-        || sa.config.forces_encapsulation()
-        || sa.path.transport == Transport::NatT;
+    let udp =
+        nat.found() || sa.config.forces_encapsulation() || sa.path.transport == Transport::NatT;
     let note = |index, matches, result| Trace::NatDetection { payload, index, matches, result };
     notes.push(note(0, local_matches, None));
     for (place, hash) in theirs.iter().enumerate() {
@@ -178,12 +177,12 @@ pub(crate) fn vendor_id_notes(
     };
     payloads
         .iter()
-        .filter_map(|received| match &received.payload {
-            Payload::VendorId(vendor_id) => Some(Trace::VendorIdReceived {
+        .filter_map(|received| {
+            let Payload::VendorId(vendor_id) = &received.payload else { return None };
+            Some(Trace::VendorIdReceived {
                 vendor_id: Bytes::copy_from_slice(vendor_id.as_bytes()),
                 ios_box: vendor_id.is_ios(cookie),
-            }),
-            _ => None,
+            })
         })
         .collect()
 }

@@ -58,11 +58,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        rng: Box<dyn CryptoRng + Send>,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(config: Arc<Config>, rng: Box<dyn CryptoRng + Send>, now: Instant) -> Self {
         Self {
             now,
             traces: TraceRing::new(config.trace_capacity),

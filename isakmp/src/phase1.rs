@@ -1,5 +1,6 @@
 //! A phase 1 SA, from its first message to its end.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -98,7 +99,7 @@ pub(crate) struct Phase1 {
 pub(crate) enum Phase1State {
     Initiator(main_mode::initiator::State),
     Responder(main_mode::responder::State),
-    Established(Established),
+    Established(Box<Established>),
 }
 
 impl Phase1State {
@@ -183,11 +184,7 @@ impl ProtectedChannel {
 }
 
 /// Decrypts into a copy.
-pub(crate) fn open(
-    cipher: &EncryptionKey,
-    iv: &Iv,
-    body: &[u8],
-) -> Result<(Vec<u8>, Iv), Discard> {
+pub(crate) fn open(cipher: &EncryptionKey, iv: &Iv, body: &[u8]) -> Result<(Vec<u8>, Iv), Discard> {
     let mut plain = body.to_vec();
     let next = cipher.decrypt(iv, &mut plain)?;
     Ok((plain, next))

@@ -668,7 +668,7 @@ fn transform_sets() {
 fn sa(local: IpAddr, remote: IpAddr, seconds: u64) -> Phase1View {
     Phase1View {
         connection: 1001,
-        peer: PeerId(1),
+        peer: Some(PeerId(1)),
         role: Role::Initiator,
         state: StateKind::IkePhase1Complete,
         coarse: CoarseState::QuickModeIdle,

@@ -1,8 +1,10 @@
 //! The guide's hub and spoke, end to end: what goes over the wire, and what both tell.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
 mod pair;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use dmvpn_isakmp::cisco::Debug;
 use dmvpn_isakmp::{Event, StateKind, Trace};
@@ -132,10 +134,7 @@ fn sas_are_installed_and_enabled_in_order() {
 /// run are not compared.
 #[test]
 fn both_sides_tell_the_guides_story() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/reference/phase1-transcript.md"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/reference/phase1-transcript.md");
     let Ok(transcript) = std::fs::read_to_string(path) else {
         eprintln!("SKIP: no transcript beside the repository");
         return;
@@ -188,10 +187,8 @@ fn normal(line: &str) -> String {
     for before in ["M-ID of ", "message ID = ", "Node ", "node ", "to SPI ", "with spi "] {
         if let Some(at) = line.find(before) {
             let at = at + before.len();
-            let rest: String = line[at..]
-                .chars()
-                .skip_while(|c| c.is_ascii_hexdigit() || *c == '-')
-                .collect();
+            let rest: String =
+                line[at..].chars().skip_while(|c| c.is_ascii_hexdigit() || *c == '-').collect();
             line = format!("{}N{rest}", &line[..at]);
         }
     }

@@ -1,12 +1,12 @@
 //! NAT traversal.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
 mod pair;
 
-use std::time::Duration;
+use core::time::Duration;
 
-use dmvpn_isakmp::{
-    Config, Encapsulation, Event, NatTraversal, PreSharedKey, Remote, Transport,
-};
+use dmvpn_isakmp::{Config, Encapsulation, Event, NatTraversal, PreSharedKey, Remote, Transport};
 use pair::{HUB, Nat, Pair, SPOKE, TUNNEL, guide_config, guide_protection, ip};
 
 const INSIDE: &str = "192.168.1.2";
@@ -46,7 +46,8 @@ fn an_initiator_behind_a_nat() {
     in_udp(&pair);
     // MM1 and MM3 on 500, MM5 and everything after it on 4500 with the marker (RFC 3947 §4).
     let sent = &pair.hosts[0].sent;
-    let ports: Vec<_> = sent.iter().map(|(_, t)| (t.path.remote.port(), t.non_esp_marker)).collect();
+    let ports: Vec<_> =
+        sent.iter().map(|(_, t)| (t.path.remote.port(), t.non_esp_marker)).collect();
     assert_eq!(ports, [(500, false), (500, false), (4500, true), (4500, true), (4500, true)]);
     let hub = pair.hosts[1].endpoint.phase1().next().unwrap();
     assert!(hub.nat.remote && !hub.nat.local);
@@ -199,7 +200,7 @@ fn two_spokes_behind_one_nat_both_live() {
             };
             pair.hosts[1].endpoint.handle_datagram(now, path, &transmit.payload).unwrap();
             let answered: Vec<_> =
-                std::iter::from_fn(|| pair.hosts[1].endpoint.poll_transmit()).collect();
+                core::iter::from_fn(|| pair.hosts[1].endpoint.poll_transmit()).collect();
             for answer in answered {
                 let path = dmvpn_isakmp::Path {
                     local: transmit.path.local,
@@ -211,8 +212,7 @@ fn two_spokes_behind_one_nat_both_live() {
         }
     }
     let hub = &pair.hosts[1].endpoint;
-    let identities: Vec<_> =
-        hub.peers().map(|peer| peer.identity.unwrap().to_string()).collect();
+    let identities: Vec<_> = hub.peers().map(|peer| peer.identity.unwrap().to_string()).collect();
     assert_eq!(identities, ["192.168.1.2", "192.168.1.3"]);
     assert_eq!(hub.phase2().count(), 2, "INITIAL-CONTACT of one leaves the other");
 }

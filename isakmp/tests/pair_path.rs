@@ -1,8 +1,13 @@
 //! Loss, duplication, reordering, corruption, truncation.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
 mod pair;
 
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
 
 use bytes::Bytes;
 use chacha20::rand_core::Rng;
@@ -11,7 +16,6 @@ use pair::{Pair, guide_config};
 
 /// Every transmission of a message is the same bytes.
 fn assert_retransmissions_identical(pair: &Pair) {
-    use std::collections::BTreeMap;
     for host in &pair.hosts {
         let mut by_header: BTreeMap<Vec<u8>, Vec<Bytes>> = BTreeMap::new();
         for (_, transmit) in host.sent.iter().filter(|(_, sent)| sent.payload.len() > 1) {
@@ -166,6 +170,8 @@ fn messages_from_elsewhere() {
     pair.assert_connected();
     for host in &pair.hosts {
         assert!(host.endpoint.peers().all(|peer| peer.path.remote.port() == 500));
-        assert!(host.endpoint.peers().all(|peer| peer.path.remote.ip().to_string() != "192.0.2.66"));
+        assert!(
+            host.endpoint.peers().all(|peer| peer.path.remote.ip().to_string() != "192.0.2.66")
+        );
     }
 }

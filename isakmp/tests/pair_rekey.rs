@@ -1,8 +1,10 @@
 //! Re-keying, expiry, restarts: two days of virtual time.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
 mod pair;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use chacha20::rand_core::Rng;
 use dmvpn_isakmp::{
@@ -126,10 +128,12 @@ fn the_volume_limit_rekeys_and_then_removes() {
     pair.hosts[0].endpoint.handle_hard_expire(now, peer, second);
     pair.run_for(Duration::from_secs(1));
     assert!(pair.hosts.iter().all(|host| host.installed.is_empty()));
-    assert!(pair.hosts[0].events.iter().any(|event| matches!(
-        event,
-        Event::RemoveSa { reason: CloseReason::VolumeExpired, .. }
-    )));
+    assert!(
+        pair.hosts[0].events.iter().any(|event| matches!(
+            event,
+            Event::RemoveSa { reason: CloseReason::VolumeExpired, .. }
+        ))
+    );
     pair.connect();
     pair.run_for(Duration::from_secs(1));
     pair.assert_connected();

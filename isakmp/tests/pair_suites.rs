@@ -1,15 +1,17 @@
 //! All algorithms, in both roles.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
 mod pair;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use dmvpn_isakmp::crypto::{Group, HashAlgorithm};
-use dmvpn_isakmp::{
-    ChildLifetime, Encryption, EspEncryption, EspIntegrity, EspProposal, Event, Mode, Policy,
-    Protection, Proxies, Remote, Selector, Trace, CloseReason, Discard,
-};
 use dmvpn_isakmp::wire::NotifyType;
+use dmvpn_isakmp::{
+    ChildLifetime, CloseReason, Discard, Encryption, EspEncryption, EspIntegrity, EspProposal,
+    Event, Mode, Policy, Protection, Proxies, Remote, Selector, Trace,
+};
 use pair::{HUB, Pair, SPOKE, TUNNEL, guide_config, guide_protection, ip};
 
 fn run(policy: Policy, change: impl Fn(&mut Protection)) -> Pair {
@@ -164,10 +166,7 @@ fn without_a_common_transform_set_the_initiator_learns_why() {
     pair.run_for(Duration::from_secs(1));
     assert!(pair.hosts[0].events.iter().any(|event| matches!(
         event,
-        Event::Failed {
-            reason: CloseReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN),
-            ..
-        }
+        Event::Failed { reason: CloseReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN), .. }
     )));
     let refusal = Trace::Discarded(Discard::NoProposalChosen);
     assert!(pair.hosts[1].traces.iter().any(|record| record.trace == refusal));

@@ -20,9 +20,9 @@ impl Endpoint {
     ) -> Result<(), Discard> {
         if let Content::Clear(payloads) = &message.content {
             // Anybody can send it: it helps whoever reads the trace, and does nothing.
-            let refused = payloads.iter().find_map(|received| match &received.payload {
-                Payload::Notification(notification) => Some(notification.notify_type),
-                _ => None,
+            let refused = payloads.iter().find_map(|received| {
+                let Payload::Notification(notification) = &received.payload else { return None };
+                Some(notification.notify_type)
             });
             return Err(match refused {
                 Some(notify_type) => Discard::UnprotectedNotification(notify_type),
@@ -56,8 +56,8 @@ impl Endpoint {
     fn apply(&mut self, id: SaId, path: Path, accepted: Accepted) {
         let Accepted { message_id, notifications, deletes } = accepted;
         let questions = [NotifyType::R_U_THERE, NotifyType::R_U_THERE_ACK];
-        let only_questions = deletes.is_empty()
-            && notifications.iter().all(|n| questions.contains(&n.notify_type));
+        let only_questions =
+            deletes.is_empty() && notifications.iter().all(|n| questions.contains(&n.notify_type));
         if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
             self.phase1.get_mut(&id)
         {
@@ -135,8 +135,7 @@ impl Endpoint {
                 if fresh {
                     peer.probe.highest_received = Some(sequence);
                 } else {
-                    self.output
-                        .deviation(negotiation, Deviation::DeadPeerDetectionSequence);
+                    self.output.deviation(negotiation, Deviation::DeadPeerDetectionSequence);
                 }
                 let notify_type = NotifyType::R_U_THERE_ACK;
                 let answer = dead_peer_detection::notification(negotiation, notify_type, sequence);
@@ -243,7 +242,7 @@ impl Endpoint {
         let named = match self.outbound.get(&(peer_id, spi)) {
             Some(&inbound) => inbound,
             None => {
-                if !self.children.get(&spi).is_some_and(|child| child.peer == peer_id) {
+                if self.children.get(&spi).is_none_or(|child| child.peer != peer_id) {
                     return false;
                 }
                 if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {

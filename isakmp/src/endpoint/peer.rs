@@ -130,9 +130,7 @@ impl Endpoint {
     /// Forgets the peer if nothing is left of it.
     pub(super) fn reap_peer(&mut self, id: PeerId, reason: CloseReason) {
         let Some(peer) = self.peers.get(&id) else { return };
-        let live = !peer.phase1.is_empty()
-            || !peer.children.is_empty()
-            || !peer.wanted.is_empty();
+        let live = !peer.phase1.is_empty() || !peer.children.is_empty() || !peer.wanted.is_empty();
         if live {
             return;
         }

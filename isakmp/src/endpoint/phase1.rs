@@ -6,14 +6,12 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use dmvpn_time::Instant;
 
-use crate::crypto::{JobResult, Job};
+use crate::crypto::{Job, JobResult};
 use crate::main_mode::{self, initiator, responder};
 use crate::output::Timer;
-use crate::phase1::{Answered, Established, Negotiation, Phase1, Phase1State, SaId, Sent};
+use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId, Sent};
 use crate::quick_mode::offer;
-use crate::wire::{
-    Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, phase1,
-};
+use crate::wire::{Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, phase1};
 use crate::{
     CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, Role, StateKind,
     Trace, dead_peer_detection, informational,
@@ -131,10 +129,7 @@ impl Endpoint {
             replaces: Vec::new(),
             first: Some((message.header.initiator_cookie, path.remote)),
             sent: None,
-            answered: Some(Answered {
-                request: Bytes::copy_from_slice(datagram),
-                reply: None,
-            }),
+            answered: Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None }),
         };
         let mut notes = Vec::new();
         let accepted = match responder::check(message, &negotiation, &mut notes) {
@@ -243,21 +238,16 @@ impl Endpoint {
         negotiation.answered =
             Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None });
         let output = &mut self.output;
-        let (state, established) = match (state, accepted) {
+        let state = match (state, accepted) {
             (Phase1State::Initiator(state), Accepted::Initiator(accepted)) => {
-                match state.advance(accepted, &mut negotiation, output) {
-                    initiator::Step::Halfway(state) => (Phase1State::Initiator(state), false),
-                    initiator::Step::Complete(sa) => (Phase1State::Established(sa), true),
-                }
+                state.advance(accepted, &mut negotiation, output)
             }
             (Phase1State::Responder(state), Accepted::Responder(accepted)) => {
-                match state.advance(accepted, &mut negotiation, output) {
-                    responder::Step::Halfway(state) => (Phase1State::Responder(state), false),
-                    responder::Step::Complete(sa) => (Phase1State::Established(sa), true),
-                }
+                state.advance(accepted, &mut negotiation, output)
             }
-            (state, _) => (state, false),
+            (state, _) => state,
         };
+        let established = state.established().is_some();
         self.by_cookies.insert(negotiation.cookies(), id);
         if !established && negotiation.role == Role::Initiator {
             // What limits an initiator is the number of its transmissions; this is for lost jobs.
@@ -429,7 +419,7 @@ impl Endpoint {
         margin: core::time::Duration,
         lifetime: core::time::Duration,
     ) -> core::time::Duration {
-        let margin = margin.min(lifetime / 4);
+        let margin = margin.min(quarter(lifetime));
         let micros = u64::try_from(margin.as_micros()).unwrap_or(u64::MAX);
         let jitter = self.output.below(micros.max(1));
         margin.saturating_add(core::time::Duration::from_micros(jitter))
@@ -557,11 +547,7 @@ impl Endpoint {
     }
 
     /// Shortens the lifetime to what the responder announced.
-    pub(super) fn phase1_lifetime_announced(
-        &mut self,
-        id: SaId,
-        notification: &Notification<'_>,
-    ) {
+    pub(super) fn phase1_lifetime_announced(&mut self, id: SaId, notification: &Notification<'_>) {
         if notification.notify_type != NotifyType::RESPONDER_LIFETIME
             || notification.protocol != ProtocolId::ISAKMP
         {
@@ -615,10 +601,8 @@ impl Endpoint {
             let delete = Payload::Delete(Delete::isakmp(initiator, responder));
             informational::send(negotiation, sa, &[delete], &mut self.output);
         }
-        let half_open = matches!(
-            self.phase1.get(&id),
-            Some(Phase1 { state: Phase1State::Responder(_), .. })
-        );
+        let half_open =
+            matches!(self.phase1.get(&id), Some(Phase1 { state: Phase1State::Responder(_), .. }));
         if half_open {
             self.release_half_open(id);
         }
@@ -654,8 +638,8 @@ impl Endpoint {
             self.output.counters.failed = self.output.counters.failed.saturating_add(1);
         }
         let Some(peer_id) = negotiation.peer else { return };
-        if let Phase1State::Established(Established { quick_modes, .. }) = state {
-            for (message_id, quick_mode) in quick_modes {
+        if let Phase1State::Established(established) = state {
+            for (message_id, quick_mode) in established.quick_modes {
                 self.drop_quick_mode(id, peer_id, message_id, quick_mode, reason);
             }
         }
@@ -716,4 +700,9 @@ impl Endpoint {
         informational::send(negotiation, sa, &[question], &mut self.output);
         self.output.timers.set(Timer::DeadPeer(peer_id), now + dpd.retry);
     }
+}
+
+/// A quarter of a duration.
+pub(super) fn quarter(duration: core::time::Duration) -> core::time::Duration {
+    duration.checked_div(4).unwrap_or_default()
 }

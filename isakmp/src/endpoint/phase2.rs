@@ -23,6 +23,7 @@ use crate::{
 
 use super::Endpoint;
 use super::peer::Wanted;
+use super::phase1::quarter;
 
 /// How long a complete quick mode answers the peer's duplicates.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -275,10 +276,7 @@ impl Endpoint {
             inbound_spi,
             iv: established.keys.first_iv(message_id),
             sent: None,
-            answered: Some(Answered {
-                request: Bytes::copy_from_slice(datagram),
-                reply: None,
-            }),
+            answered: Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None }),
         };
         let output = &mut self.output;
         let step =
@@ -512,8 +510,22 @@ impl Endpoint {
         let replaced = (child.rekey_of, replaced.map(|child| child.outbound_spi));
         self.trace_for(id, Trace::KeyEngineEvent);
         let sides = [
-            (Direction::Inbound, child.inbound_spi, child.inbound_keys, replaced.0, path.local.ip(), conn_ids.0),
-            (Direction::Outbound, child.outbound_spi, child.outbound_keys, replaced.1, path.remote.ip(), conn_ids.1),
+            (
+                Direction::Inbound,
+                child.inbound_spi,
+                child.inbound_keys,
+                replaced.0,
+                path.local.ip(),
+                conn_ids.0,
+            ),
+            (
+                Direction::Outbound,
+                child.outbound_spi,
+                child.outbound_keys,
+                replaced.1,
+                path.remote.ip(),
+                conn_ids.1,
+            ),
         ];
         for (direction, spi, keys, rekey_of, destination, conn_id) in sides {
             let agreed = ChildLifetime { seconds: lifetime.seconds, kilobytes: lifetime.kilobytes };
@@ -553,7 +565,7 @@ impl Endpoint {
         self.output.timers.set(Timer::ChildExpire(spi), now + life);
         let early = self.jittered_margin(rekeying.margin, life);
         // The responder waits half as long before the end, so that the two seldom start at once.
-        let early = if child.role == Role::Initiator { early } else { early / 4 };
+        let early = if child.role == Role::Initiator { early } else { quarter(early) };
         self.output.timers.set(Timer::ChildRekey(spi), now + life.saturating_sub(early));
         if child.role == Role::Initiator {
             self.enable(id, spi);
@@ -561,11 +573,7 @@ impl Endpoint {
     }
 
     /// The lifetime of a pair, its volume lowered at random as IOS does.
-    fn sa_lifetime(
-        &mut self,
-        agreed: ChildLifetime,
-        rekeying: crate::Rekeying,
-    ) -> SaLifetime {
+    fn sa_lifetime(&mut self, agreed: ChildLifetime, rekeying: crate::Rekeying) -> SaLifetime {
         let kilobytes = agreed.kilobytes.map(|kilobytes| {
             let whole = u64::from(kilobytes);
             let percent = u64::from(rekeying.volume_jitter_percent);
@@ -623,9 +631,8 @@ impl Endpoint {
     fn supersede(&mut self, new_spi: u32) {
         let Some(new) = self.children.get(&new_spi) else { return };
         let Some(peer) = self.peers.get(&new.peer) else { return };
-        let key = |spi: u32, child: &Child| {
-            (spi.min(child.outbound_spi), spi.max(child.outbound_spi))
-        };
+        let key =
+            |spi: u32, child: &Child| (spi.min(child.outbound_spi), spi.max(child.outbound_spi));
         let mut ending = Vec::new();
         let mut replaced = Vec::new();
         for &spi in &peer.children {
@@ -816,4 +823,3 @@ impl Endpoint {
         self.output.event(Event::PeerMoved { peer: peer_id, path });
     }
 }
-

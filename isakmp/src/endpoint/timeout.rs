@@ -110,4 +110,3 @@ impl Endpoint {
         self.output.timers.set(timer, self.output.now + wait);
     }
 }
-

@@ -5,6 +5,7 @@
 //!                                                                     ─▶MM6─ I_MM6, P1_COMPLETE
 //! ```
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use crate::crypto::{Agreement, Exponent, Job, KeyPair};
 use crate::nat_traversal::{self, NatTraversalVersion};
 use crate::output::Output;
-use crate::phase1::{Established, Negotiation, Sent};
+use crate::phase1::{Established, Negotiation, Phase1State, Sent};
 use crate::wire::{Chain, Cookie, ExchangeType, Message, Payload, PayloadType};
 use crate::{CoarseState, Discard, MajorInput, MinorInput, Nat, Path, Role, StateKind, Trace};
 
@@ -35,13 +36,6 @@ pub(crate) enum Accepted {
     Mm2(AcceptedMm2),
     Mm4(KeyExchange),
     Mm6(Authentication),
-}
-
-/// What a message led to.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Halfway(State),
-    Complete(Established),
 }
 
 /// A job's outcome found fit.
@@ -115,19 +109,19 @@ impl State {
         accepted: Accepted,
         sa: &mut Negotiation,
         output: &mut Output,
-    ) -> Step {
+    ) -> Phase1State {
         match (self, accepted) {
             (Self::SentMm1(state), Accepted::Mm2(accepted)) => {
-                Step::Halfway(Self::MakingKeyPair(state.advance(accepted, sa, output)))
+                Phase1State::Initiator(Self::MakingKeyPair(state.advance(accepted, sa, output)))
             }
             (Self::SentMm3(state), Accepted::Mm4(accepted)) => {
-                Step::Halfway(Self::MakingSecret(state.advance(accepted, sa, output)))
+                Phase1State::Initiator(Self::MakingSecret(state.advance(accepted, sa, output)))
             }
             (Self::SentMm5(state), Accepted::Mm6(accepted)) => {
-                Step::Complete(state.advance(accepted, sa, output))
+                Phase1State::Established(Box::new(state.advance(accepted, sa, output)))
             }
             // `check` pairs each state with its own message.
-            (state, _) => Step::Halfway(state),
+            (state, _) => Phase1State::Initiator(state),
         }
     }
 
@@ -142,9 +136,11 @@ impl State {
             Self::MakingKeyPair(state) => {
                 Ok(Self::SentMm3(state.resume(agreement.key_pair, sa, output)))
             }
-            Self::MakingSecret(state) => {
-                Ok(Self::SentMm5(state.resume(&agreement.shared_secret.ok_or(Unusable)?, sa, output)))
-            }
+            Self::MakingSecret(state) => Ok(Self::SentMm5(state.resume(
+                &agreement.shared_secret.ok_or(Unusable)?,
+                sa,
+                output,
+            ))),
             state @ (Self::SentMm1(_) | Self::SentMm3(_) | Self::SentMm5(_)) => Ok(state),
         }
     }
@@ -354,14 +350,14 @@ impl MakingSecret {
         sa.sent = Some(Sent::new(payload));
         let input = (MajorInput::Internal, MinorInput::ProcessComplete);
         output.transition(sa, input, StateKind::IkeInitiatorMm4, StateKind::IkeInitiatorMm5);
-        SentMm5 { keyed }
+        SentMm5 { keyed: Box::new(keyed) }
     }
 }
 
 /// `IKE_I_MM5`.
 #[derive(Debug)]
 pub(crate) struct SentMm5 {
-    keyed: Keyed,
+    keyed: Box<Keyed>,
 }
 
 impl SentMm5 {
@@ -402,4 +398,3 @@ impl SentMm5 {
         self.keyed.established(accepted, output)
     }
 }
-

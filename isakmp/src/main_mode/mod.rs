@@ -153,8 +153,7 @@ fn key_exchange_message(
         chain.push(&Payload::VendorId(vendor_id));
     }
     if let Some(version) = agreed.nat_version {
-        let detection =
-            nat_traversal::detection_payloads(version, agreed.suite.hash, sa, output);
+        let detection = nat_traversal::detection_payloads(version, agreed.suite.hash, sa, output);
         for payload in &detection {
             chain.push(payload);
         }
@@ -198,14 +197,14 @@ struct KeyInputs<'a> {
 
 impl Keyed {
     fn derive(agreed: Agreed, sa: &Negotiation, inputs: KeyInputs<'_>) -> Self {
-        let KeyInputs { secret, nonce_i, nonce_r, g_xi, g_xr, nat, udp, dead_peer_detection } = inputs;
+        let KeyInputs { secret, nonce_i, nonce_r, g_xi, g_xr, nat, udp, dead_peer_detection } =
+            inputs;
         // The key was found when the negotiation started, in the same configuration.
         let key = sa.config.pre_shared_key(sa.path.remote.ip());
         let key = key.map_or(&[][..], |key| key.key.dangerous_bytes());
         let hash = agreed.suite.hash;
         let skeyid = Skeyid::pre_shared_key(hash, key, nonce_i, nonce_r);
-        let session =
-            skeyid.session_keys(secret, sa.initiator_cookie.0, sa.responder_cookie.0);
+        let session = skeyid.session_keys(secret, sa.initiator_cookie.0, sa.responder_cookie.0);
         let cipher = session.encryption_key(agreed.suite.cipher);
         let iv = Iv::phase_1(hash, agreed.suite.cipher, &g_xi, &g_xr);
         Self { agreed, skeyid, session, cipher, iv, g_xi, g_xr, nat, udp, dead_peer_detection }
@@ -287,8 +286,7 @@ impl Keyed {
             return Err(Discard::NotEncrypted);
         };
         let (plain, iv) = phase1::open(&self.cipher, &self.iv, body)?;
-        let payloads =
-            phase1::decrypted(message, &plain).map_err(Discard::PreSharedKeyMismatch)?;
+        let payloads = phase1::decrypted(message, &plain).map_err(Discard::PreSharedKeyMismatch)?;
         let id = one(&payloads, PayloadType::IDENTIFICATION)?;
         let hash = one(&payloads, PayloadType::HASH)?;
         let Payload::Identification(identification) = &id.payload else {
@@ -302,9 +300,9 @@ impl Keyed {
             return Err(Discard::HashMismatch);
         }
         let (identity, deviation) = self.check_identity(identification, sa)?;
-        let notifications = payloads.iter().filter_map(|received| match &received.payload {
-            Payload::Notification(notification) => Some(owned(notification)),
-            _ => None,
+        let notifications = payloads.iter().filter_map(|received| {
+            let Payload::Notification(notification) = &received.payload else { return None };
+            Some(owned(notification))
         });
         Ok(Authentication {
             id: Trace::IdPayload {
@@ -335,8 +333,7 @@ impl Keyed {
             (17, port) if port == nat_t || port == 4500 => Some(Deviation::IdentityPortNatT),
             (protocol, port) => return Err(Discard::IdentityPort { protocol, port }),
         };
-        let identity =
-            Identity { id_type: id.id_type, data: Bytes::copy_from_slice(&id.data) };
+        let identity = Identity { id_type: id.id_type, data: Bytes::copy_from_slice(&id.data) };
         let source_address = sa.path.remote.ip();
         let bound = sa.config.pre_shared_key(source_address).and_then(|key| key.identity.as_ref());
         match bound {
@@ -391,8 +388,7 @@ pub(crate) struct Authentication {
 impl Authentication {
     /// Records the ID and the hash.
     fn trace(&self, sa: &Negotiation, output: &mut Output) {
-        let processing =
-            |payload| Trace::Processing { payload, message_id: MessageId::ZERO };
+        let processing = |payload| Trace::Processing { payload, message_id: MessageId::ZERO };
         output.trace(sa, processing(PayloadType::IDENTIFICATION));
         output.trace(sa, self.id.clone());
         output.trace(sa, Trace::NoProfile);

@@ -96,7 +96,9 @@ pub(crate) fn choose<'m, 'a>(
                             next_payload,
                             duration_len: life.duration_len,
                             seconds: life.seconds.unwrap_or(policy.lifetime),
-                            actual: life.seconds.map_or(policy.lifetime, |s| s.min(policy.lifetime)),
+                            actual: life
+                                .seconds
+                                .map_or(policy.lifetime, |s| s.min(policy.lifetime)),
                         });
                         let peer_lifetime = life.seconds;
                         let policy = *policy;
@@ -138,10 +140,7 @@ fn compare(
         (attribute::KEY_LENGTH, key_length.map(u64::from)),
         (attribute::HASH_ALGORITHM, Some(u64::from(policy.hash.0))),
         (attribute::GROUP_DESCRIPTION, Some(u64::from(policy.group.0))),
-        (
-            attribute::AUTHENTICATION_METHOD,
-            Some(u64::from(AuthenticationMethod::PRE_SHARED_KEY.0)),
-        ),
+        (attribute::AUTHENTICATION_METHOD, Some(u64::from(AuthenticationMethod::PRE_SHARED_KEY.0))),
         // A prf of its own is not spoken here; without one it is the HMAC of the hash.
         (attribute::PRF, None),
     ];

@@ -7,6 +7,7 @@
 //! It sends nothing by timer: only answers, one for each message, and the same again for the same
 //! message.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use crate::crypto::{Agreement, Exponent, Job};
 use crate::nat_traversal::{self, NatTraversalVersion};
 use crate::output::Output;
-use crate::phase1::{Established, Negotiation};
+use crate::phase1::{Established, Negotiation, Phase1State};
 use crate::wire::{
     Chain, ExchangeType, Message, MessageId, NotifyType, Payload, PayloadType, Proposal,
     SecurityAssociation, Transform,
@@ -40,13 +41,6 @@ pub(crate) enum State {
 pub(crate) enum Accepted {
     Mm3(KeyExchange),
     Mm5(Authentication),
-}
-
-/// What a message led to.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Halfway(State),
-    Complete(Established),
 }
 
 impl State {
@@ -115,16 +109,16 @@ impl State {
         accepted: Accepted,
         sa: &mut Negotiation,
         output: &mut Output,
-    ) -> Step {
+    ) -> Phase1State {
         match (self, accepted) {
             (Self::SentMm2(state), Accepted::Mm3(accepted)) => {
-                Step::Halfway(Self::MakingBoth(state.advance(accepted, sa, output)))
+                Phase1State::Responder(Self::MakingBoth(state.advance(accepted, sa, output)))
             }
             (Self::SentMm4(state), Accepted::Mm5(accepted)) => {
-                Step::Complete(state.advance(accepted, sa, output))
+                Phase1State::Established(Box::new(state.advance(accepted, sa, output)))
             }
             // `check` pairs each state with its own message.
-            (state, _) => Step::Halfway(state),
+            (state, _) => Phase1State::Responder(state),
         }
     }
 
@@ -182,7 +176,10 @@ pub(crate) fn check(
             suite: choice.suite,
             lifetime: peer_lifetime.min(ours),
             announce_lifetime: ours < peer_lifetime,
-            nat_version: sa.config.nat_traversal.and(NatTraversalVersion::choose(payloads)),
+            nat_version: sa
+                .config
+                .nat_traversal
+                .and_then(|_| NatTraversalVersion::choose(payloads)),
             dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
         },
         answer: SecurityAssociation::new(Vec::from([proposal])),
@@ -307,14 +304,14 @@ impl MakingBoth {
             udp: self.udp,
             dead_peer_detection: self.dead_peer_detection,
         };
-        Ok(SentMm4 { keyed: Keyed::derive(self.agreed, sa, inputs) })
+        Ok(SentMm4 { keyed: Box::new(Keyed::derive(self.agreed, sa, inputs)) })
     }
 }
 
 /// `IKE_R_MM4`.
 #[derive(Debug)]
 pub(crate) struct SentMm4 {
-    keyed: Keyed,
+    keyed: Box<Keyed>,
 }
 
 impl SentMm4 {

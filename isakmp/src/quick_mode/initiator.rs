@@ -13,9 +13,7 @@ use crate::main_mode::{self, Waiting};
 use crate::output::Output;
 use crate::phase1::{Answered, Established, Negotiation, ProtectedChannel, Sent};
 use crate::wire::{Chain, Message, NotifyType, Payload, PayloadType, ProtocolId, phase2};
-use crate::{
-    Deviation, Discard, MajorInput, MinorInput, NodeEnd, Role, StateKind, Trace,
-};
+use crate::{Deviation, Discard, MajorInput, MinorInput, NodeEnd, Role, StateKind, Trace};
 
 use super::offer::{self, Choice};
 use super::{Agreement2, Deviations, Exchange, NewChild, Opened, Step};
@@ -137,11 +135,8 @@ fn send_qm1(
 ) -> SentQm1 {
     let udp = phase1.udp;
     let nonce = output.nonce(sa.config.nonce_len);
-    let association = Payload::SecurityAssociation(offer::offer(
-        &exchange.terms,
-        exchange.inbound_spi,
-        udp,
-    ));
+    let association =
+        Payload::SecurityAssociation(offer::offer(&exchange.terms, exchange.inbound_spi, udp));
     let public = key_pair.as_ref().map(|(_, key_pair)| key_pair.public().clone());
     let mut chain = exchange.chain(association, &nonce, public.as_deref(), sa, udp);
     let session = &phase1.keys.session;
@@ -209,7 +204,11 @@ impl SentQm1 {
         let udp = phase1.udp;
         let mut choice =
             offer::choose(answer, &exchange.terms, udp, &mut notes).map_err(|discard| {
-                if discard == Discard::NoProposalChosen { Discard::ChoiceNotOffered } else { discard }
+                if discard == Discard::NoProposalChosen {
+                    Discard::ChoiceNotOffered
+                } else {
+                    discard
+                }
             })?;
         if choice.pfs != exchange.terms.pfs {
             return Err(Discard::PfsMismatch { peer: choice.pfs, ours: exchange.terms.pfs });

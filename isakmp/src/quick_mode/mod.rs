@@ -15,6 +15,7 @@ pub(crate) mod initiator;
 pub(crate) mod offer;
 pub(crate) mod responder;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -71,7 +72,7 @@ pub(crate) enum State {
 /// A message found acceptable.
 #[derive(Debug)]
 pub(crate) enum Accepted {
-    Qm2(initiator::AcceptedQm2),
+    Qm2(Box<initiator::AcceptedQm2>),
     Qm3(responder::AcceptedQm3),
 }
 
@@ -117,7 +118,8 @@ impl QuickMode {
     ) -> Result<Accepted, Discard> {
         match &self.state {
             State::Initiator(state) => {
-                state.check(message, &self.exchange, sa, phase1).map(Accepted::Qm2)
+                let accepted = state.check(message, &self.exchange, sa, phase1)?;
+                Ok(Accepted::Qm2(Box::new(accepted)))
             }
             State::Responder(state) => {
                 state.check(message, &self.exchange, phase1).map(Accepted::Qm3)
@@ -137,7 +139,7 @@ impl QuickMode {
         let exchange = &mut self.exchange;
         let step = match (self.state, accepted) {
             (State::Initiator(state), Accepted::Qm2(accepted)) => {
-                state.advance(accepted, exchange, sa, channel, output)
+                state.advance(*accepted, exchange, sa, channel, output)
             }
             (State::Responder(state), Accepted::Qm3(accepted)) => {
                 state.advance(accepted, exchange, sa, output)
@@ -380,9 +382,10 @@ impl<'a> Opened<'a> {
 
     /// The bodies of IDci and IDcr: both, or neither.
     fn ids(&self) -> Result<Option<[&crate::wire::Received<'a>; 2]>, Discard> {
-        let mut ids = self.payloads.iter().filter(|received| {
-            received.payload.payload_type() == PayloadType::IDENTIFICATION
-        });
+        let mut ids = self
+            .payloads
+            .iter()
+            .filter(|received| received.payload.payload_type() == PayloadType::IDENTIFICATION);
         match (ids.next(), ids.next(), ids.next()) {
             (None, _, _) => Ok(None),
             (Some(initiator), Some(responder), None) => Ok(Some([initiator, responder])),

@@ -12,19 +12,15 @@ use crate::wire::{
     Proposal, ProtocolId, SecurityAssociation, Transform, TransformId,
 };
 use crate::{
-    ChildLifetime, Deviation, Discard, EspEncryption, EspIntegrity, EspProposal, Mode,
-    Protection, Selector, Trace,
+    ChildLifetime, Deviation, Discard, EspEncryption, EspIntegrity, EspProposal, Mode, Protection,
+    Selector, Trace,
 };
 
 /// The document by which ESP goes in UDP, if it does.
 pub(crate) type Udp = Option<NatTraversalVersion>;
 
 /// Our offer: a proposal for each transform set, attributes in Cisco's order.
-pub(crate) fn offer(
-    protection: &Protection,
-    spi: u32,
-    udp: Udp,
-) -> SecurityAssociation<'static> {
+pub(crate) fn offer(protection: &Protection, spi: u32, udp: Udp) -> SecurityAssociation<'static> {
     let proposals = (1..=u8::MAX).zip(&protection.proposals).map(|(number, set)| {
         let transform = transform(*set, protection, udp);
         let spi = spi.to_be_bytes().to_vec();

@@ -14,10 +14,7 @@ use crate::crypto::{Agreement, DiffieHellman, Exponent, Iv, Job, SharedSecret};
 use crate::main_mode::{self, Waiting};
 use crate::output::Output;
 use crate::phase1::{Answered, Established, Negotiation, ProtectedChannel, Sent};
-use crate::wire::{
-    Message, Notification, NotifyType, Payload, PayloadType,
-    SecurityAssociation,
-};
+use crate::wire::{Message, Notification, NotifyType, Payload, PayloadType, SecurityAssociation};
 use crate::{
     Deviation, Discard, MajorInput, MinorInput, Nat, NodeEnd, Protection, ProtectionId, Proxies,
     Remote, Role, Selector, Selectors, StateKind, Trace,
@@ -167,8 +164,9 @@ pub(crate) fn check(
     let ids = opened.ids().map_err(malformed())?;
     let udp = phase1.udp;
     let mut deviations = Vec::new();
-    let (protection, terms, selectors) = match_protection(ids, sa, phase1.nat, protections, &mut deviations)
-        .map_err(refuse(NotifyType::INVALID_ID_INFORMATION, Vec::new()))?;
+    let (protection, terms, selectors) =
+        match_protection(ids, sa, phase1.nat, protections, &mut deviations)
+            .map_err(refuse(NotifyType::INVALID_ID_INFORMATION, Vec::new()))?;
     let mut notes = Vec::new();
     let mut choice = match offer::choose(offered, &terms, udp, &mut notes) {
         Ok(choice) => choice,
@@ -308,8 +306,7 @@ pub(crate) fn start(
         StateKind::QuickModeReady,
         StateKind::QuickModeSpiStarve,
     );
-    let settled =
-        Settled { choice: accepted.choice, nonce_i: accepted.nonce, udp: accepted.udp };
+    let settled = Settled { choice: accepted.choice, nonce_i: accepted.nonce, udp: accepted.udp };
     match (accepted.group, accepted.public) {
         (Some(group), Some(peer)) => {
             let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
@@ -359,8 +356,7 @@ fn send_qm2(
     exchange.trace_creating(&child, sa, output);
     let mut proposal = choice.proposal.clone();
     proposal.spi = exchange.inbound_spi.to_be_bytes().to_vec().into();
-    let association =
-        Payload::SecurityAssociation(SecurityAssociation::new(Vec::from([proposal])));
+    let association = Payload::SecurityAssociation(SecurityAssociation::new(Vec::from([proposal])));
     let public = secrets.map(|(_, public)| public);
     let mut chain = exchange.chain(association, &nonce_r, public.as_deref(), sa, *udp);
     if choice.announce_lifetime {

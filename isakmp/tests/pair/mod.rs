@@ -3,13 +3,16 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    clippy::wildcard_enum_match_arm,
     reason = "each test binary includes this harness and uses its own part of it"
 )]
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use bytes::Bytes;
 use chacha20::ChaCha20Rng;
@@ -230,8 +233,7 @@ impl Pair {
 
     /// The guide's hub and spoke.
     pub fn guide() -> Self {
-        let mut pair =
-            Self::new(guide_config().build().unwrap(), guide_config().build().unwrap());
+        let mut pair = Self::new(guide_config().build().unwrap(), guide_config().build().unwrap());
         pair.protect_guide();
         pair
     }
@@ -342,7 +344,8 @@ impl Pair {
                 Driver::Strict => self.now = next,
                 Driver::Nervous => {
                     // Every 10 ms within two seconds of activity, at random instants elsewhere.
-                    let active = self.now.saturating_duration_since(self.last_activity).as_secs() < 2;
+                    let active =
+                        self.now.saturating_duration_since(self.last_activity).as_secs() < 2;
                     let step = if active {
                         Duration::from_millis(10)
                     } else {
@@ -460,10 +463,7 @@ impl Pair {
                 .into_iter()
                 .find(|inbound| inbound.spi == *spi)
                 .expect("the other side has the inbound SA");
-            assert_eq!(
-                sa.keys.dangerous_encryption_key(),
-                other.keys.dangerous_encryption_key()
-            );
+            assert_eq!(sa.keys.dangerous_encryption_key(), other.keys.dangerous_encryption_key());
             assert_eq!(sa.keys.dangerous_integrity_key(), other.keys.dangerous_integrity_key());
             assert_eq!(sa.transform, other.transform);
             assert_eq!(sa.mode, other.mode);

@@ -1,0 +1,274 @@
+//! What strangers can and cannot do. The harness compares the whole state before and after each
+//! datagram that is refused.
+
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
+mod pair;
+
+use core::time::Duration;
+
+use dmvpn_isakmp::wire::{
+    Chain, Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notification, NotifyType,
+    Payload,
+};
+use dmvpn_isakmp::{Discard, Limits, Path, Policy};
+use pair::{Pair, guide_config, ip};
+use proptest::prelude::*;
+
+fn established() -> Pair {
+    let mut pair = Pair::guide();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    pair
+}
+
+fn snapshot(pair: &Pair) -> Vec<String> {
+    pair.hosts.iter().map(|host| format!("{:?}", host.endpoint)).collect()
+}
+
+#[test]
+fn unprotected_deletes_and_notifications_change_nothing() {
+    let mut pair = established();
+    let before = snapshot(&pair);
+    let view = pair.hosts[0].endpoint.phase1().next().unwrap();
+    let (initiator, responder) = view.cookies;
+    let spis: Vec<u32> = pair.hosts[0].installed.keys().map(|(_, _, spi)| *spi).collect();
+    let mut payloads = vec![
+        Payload::Delete(Delete::isakmp(initiator, responder)),
+        Payload::Delete(Delete::esp(&spis)),
+    ];
+    for notify_type in [
+        NotifyType::INITIAL_CONTACT,
+        NotifyType::NO_PROPOSAL_CHOSEN,
+        NotifyType::R_U_THERE,
+        NotifyType::INVALID_COOKIE,
+        NotifyType::AUTHENTICATION_FAILED,
+        NotifyType::RESPONDER_LIFETIME,
+    ] {
+        let cookies = (initiator, responder);
+        payloads.push(Payload::Notification(Notification::isakmp(notify_type, cookies, &[][..])));
+    }
+    for payload in payloads {
+        for message_id in [0, 7] {
+            let mut chain = Chain::new();
+            chain.push(&payload);
+            let header = Header {
+                message_id: MessageId(message_id),
+                ..Header::new(initiator, responder, ExchangeType::INFORMATIONAL)
+            };
+            let message = chain.message(header, 0).unwrap();
+            for to in [0, 1] {
+                let path = pair.path_to(to);
+                pair.deliver(to, path, &message);
+            }
+            // The same with the encryption flag: it decrypts to nothing.
+            let header = Header { flags: Flags::ENCRYPTION, ..header };
+            let message = chain.message(header, chain.padding(8)).unwrap();
+            for to in [0, 1] {
+                let path = pair.path_to(to);
+                pair.deliver(to, path, &message);
+            }
+        }
+    }
+    assert_eq!(snapshot(&pair), before);
+    pair.assert_connected();
+}
+
+#[test]
+fn replayed_messages_change_nothing() {
+    let mut pair = established();
+    let now = pair.now;
+    let peer = pair.hosts[0].peer.unwrap();
+    let spi = pair.hosts[0].inbound()[0].spi;
+    pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+    pair.run_for(Duration::from_secs(300));
+    // Views are as of the time last seen.
+    let now = pair.now;
+    pair.hosts.iter_mut().for_each(|host| host.endpoint.handle_timeout(now));
+    let (events, children): (Vec<_>, Vec<_>) = pair
+        .hosts
+        .iter()
+        .map(|host| {
+            (host.events.len(), format!("{:?}", host.endpoint.phase2().collect::<Vec<_>>()))
+        })
+        .unzip();
+    for from in [0, 1] {
+        let captured: Vec<_> =
+            pair.hosts[from].sent.iter().map(|(_, t)| t.payload.clone()).collect();
+        let path = pair.path_to(1 - from);
+        for message in captured {
+            pair.deliver(1 - from, path, &message);
+        }
+    }
+    for (index, host) in pair.hosts.iter().enumerate() {
+        assert_eq!(host.events.len(), events[index]);
+        let now: Vec<_> = host.endpoint.phase2().collect();
+        assert_eq!(format!("{now:?}"), children[index]);
+    }
+    pair.assert_connected();
+}
+
+fn first_message() -> Vec<u8> {
+    let mut pair = Pair::guide();
+    pair.connect();
+    pair.hosts[0].sent[0].1.payload.to_vec()
+}
+
+fn flood(pair: &mut Pair, sources: core::ops::Range<u8>, per_source: u8) {
+    let mm1 = first_message();
+    for source in sources {
+        for number in 0..per_source {
+            let mut message = mm1.clone();
+            (message[0], message[1]) = (source.wrapping_add(1), number);
+            let path =
+                Path { remote: (ip(&format!("192.0.2.{source}")), 500).into(), ..pair.path_to(1) };
+            pair.deliver(1, path, &message);
+        }
+    }
+}
+
+#[test]
+fn half_open_negotiations_are_bounded() {
+    let limits = Limits { half_open: 50, half_open_per_source: 4, ..Limits::default() };
+    let config = || guide_config().limits(limits).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    flood(&mut pair, 0..3, 10);
+    assert_eq!(pair.hosts[1].endpoint.phase1().count(), 12);
+    assert!(matches!(pair.hosts[1].discards[0], Discard::HalfOpenLimitPerSource { limit: 4, .. }));
+    flood(&mut pair, 3..200, 4);
+    assert_eq!(pair.hosts[1].endpoint.phase1().count(), 50);
+    assert!(pair.hosts[1].discards.contains(&Discard::HalfOpenLimit { limit: 50 }));
+    // They never grew into peers, and they go away by themselves.
+    assert_eq!(pair.hosts[1].endpoint.peers().count(), 0);
+    // The responder answered each once and repeated nothing by itself.
+    assert_eq!(pair.hosts[1].sent.len(), 50);
+    pair.run_for(Duration::from_secs(61));
+    assert_eq!(pair.hosts[1].sent.len(), 50);
+    assert_eq!(pair.hosts[1].endpoint.phase1().count(), 0);
+    assert_eq!(pair.hosts[1].endpoint.poll_timeout(), None);
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+}
+
+#[test]
+fn refusals_are_few_and_small() {
+    let hub = guide_config().policies(vec![Policy::STRONG]).build().unwrap();
+    let mut pair = Pair::new(guide_config().build().unwrap(), hub);
+    pair.protect_guide();
+    flood(&mut pair, 0..40, 1);
+    assert_eq!(pair.hosts[1].sent.len(), 10, "in a second");
+    assert!(pair.hosts[1].sent.iter().all(|(_, t)| t.payload.len() < first_message().len()));
+    assert!(pair.hosts[1].discards.iter().all(|d| *d == Discard::NoProposalChosen));
+}
+
+#[test]
+fn without_a_key_or_a_protection_nobody_is_answered() {
+    let mut pair = Pair::guide();
+    let mm1 = first_message();
+    let path = Path { local: "172.16.10.99:500".parse().unwrap(), ..pair.path_to(1) };
+    pair.deliver(1, path, &mm1);
+    assert_eq!(pair.hosts[1].discards, [Discard::NoProtection]);
+    let path = Path { remote: "[2001:db8::1]:500".parse().unwrap(), ..pair.path_to(1) };
+    pair.deliver(1, path, &mm1);
+    assert!(matches!(pair.hosts[1].discards[1], Discard::NoPreSharedKey(_)));
+    assert!(pair.hosts[1].sent.is_empty());
+}
+
+#[test]
+fn our_own_message_reflected_is_not_an_answer() {
+    let mut pair = Pair::guide();
+    pair.connect();
+    let mm1 = pair.hosts[0].sent[0].1.payload.clone();
+    let path = pair.path_to(0);
+    pair.deliver(0, path, &mm1);
+    assert_eq!(pair.hosts[0].discards.len(), 1);
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+}
+
+#[test]
+fn unusable_public_values_are_refused_before_anything_is_done() {
+    let mut pair = Pair::guide();
+    pair.connect();
+    let (to, path, mm1) = pair.take_next().unwrap();
+    pair.deliver(to, path, &mm1);
+    let (to, path, mm2) = pair.take_next().unwrap();
+    pair.deliver(to, path, &mm2);
+    let (to, path, mm3) = pair.take_next().unwrap();
+    // The KE payload comes first: 28 bytes of header, 4 of its own.
+    for (first, last) in [(0_u8, 0_u8), (0, 1), (0xff, 0xff)] {
+        let mut forged = mm3.to_vec();
+        for byte in &mut forged[32..128] {
+            *byte = first;
+        }
+        forged[127] = last;
+        pair.deliver(to, path, &forged);
+    }
+    assert!(pair.hosts[1].discards.iter().all(|d| matches!(d, Discard::KeyExchange(_))));
+    assert_eq!(pair.hosts[1].discards.len(), 3);
+    pair.deliver(to, path, &mm3);
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// No bytes at all make an endpoint panic, grow or change.
+    #[test]
+    fn arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut pair = Pair::guide();
+        let path = pair.path_to(1);
+        pair.deliver(1, path, &bytes);
+    }
+
+    /// Nor do arbitrary bodies under the header of an established SA.
+    #[test]
+    fn arbitrary_bodies(
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+        exchange in prop_oneof![Just(2_u8), Just(4), Just(5), Just(32), Just(33), any::<u8>()],
+        flags in any::<u8>(),
+        next in any::<u8>(),
+        message_id in any::<u32>(),
+    ) {
+        thread_local! {
+            static PAIR: core::cell::RefCell<Pair> = core::cell::RefCell::new(established());
+        }
+        PAIR.with_borrow_mut(|pair| {
+            let before = snapshot(pair);
+            let (initiator, responder) = pair.hosts[0].endpoint.phase1().next().unwrap().cookies;
+            let mut message = Vec::new();
+            message.extend(initiator.0);
+            message.extend(responder.0);
+            message.extend([next, 0x10, exchange, flags]);
+            message.extend(message_id.to_be_bytes());
+            message.extend((body.len() as u32 + 28).to_be_bytes());
+            message.extend(&body);
+            for to in [0, 1] {
+                let path = pair.path_to(to);
+                pair.deliver(to, path, &message);
+            }
+            assert_eq!(snapshot(pair), before);
+        });
+    }
+}
+
+#[test]
+fn unknown_cookies_are_not_answered() {
+    let mut pair = established();
+    for exchange in [2, 5, 32] {
+        let header = Header {
+            message_id: MessageId(9),
+            ..Header::new(Cookie([1; 8]), Cookie([2; 8]), ExchangeType(exchange))
+        };
+        let mut chain = Chain::new();
+        chain.push(&Payload::Nonce(vec![1; 20].into()));
+        let path = pair.path_to(1);
+        let message = chain.message(header, 0).unwrap();
+        pair.deliver(1, path, &message);
+    }
+    assert_eq!(pair.hosts[1].discards.len(), 3);
+}
