@@ -101,7 +101,12 @@ impl Registration {
             .entries
             .iter()
             .zip(&decisions)
-            .map(|(entry, decision)| Cie { code: decision.code(), ..entry.clone() })
+            .map(|(entry, decision)| {
+                let code = decision.code();
+                // §5.2.0.1: the holding time is 0 on a NAK.
+                let holding_time = if code == CieCode::SUCCESS { entry.holding_time } else { 0 };
+                Cie { code, holding_time, ..entry.clone() }
+            })
             .collect();
         let nat = (source_nbma != link.nbma).then_some((link.nbma, source));
         let reply = reply::registration(packet, message, entries, nat, config);
