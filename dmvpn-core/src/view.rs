@@ -224,7 +224,10 @@ impl Node {
     pub fn sessions(&self) -> impl Iterator<Item = SessionView> + '_ {
         let mut phase1: BTreeMap<dmvpn_isakmp::PeerId, Vec<Phase1View>> = BTreeMap::new();
         for view in self.isakmp().phase1() {
-            phase1.entry(view.peer).or_default().push(view);
+            // A responder knows its peer once it is authenticated.
+            if let Some(peer) = view.peer {
+                phase1.entry(peer).or_default().push(view);
+            }
         }
         self.protected_peers().filter(|(_, peer, _, _)| !peer.is_idle()).map(
             move |(id, peer, tunnel, _)| {
@@ -374,7 +377,7 @@ impl Node {
             .collect();
         let phase1: Vec<Phase1View> = peer
             .ike
-            .map(|ike| self.isakmp().phase1().filter(|view| view.peer == ike).collect())
+            .map(|ike| self.isakmp().phase1().filter(|view| view.peer == Some(ike)).collect())
             .unwrap_or_default();
         IpsecView {
             tunnel,

@@ -2,6 +2,7 @@
 
 extern crate alloc;
 
+pub mod build;
 pub mod capture;
 pub mod dissect;
 pub mod ios;
@@ -10,3 +11,4 @@ pub mod lab;
 pub mod options;
 pub mod packet;
 pub mod routes;
+pub mod site;

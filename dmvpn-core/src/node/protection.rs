@@ -139,6 +139,9 @@ impl Node {
             any = true;
             match event {
                 dmvpn_isakmp::Event::Phase1Up { peer, identity, path, .. } => {
+                    if self.config.key_log {
+                        self.log_phase1_keys(peer);
+                    }
                     let session = self.sessions.entry(peer).or_insert_with(Session::new);
                     session.identity = Some(identity);
                     session.path = Some(path);
@@ -494,6 +497,15 @@ impl Node {
         let socket =
             Socket { tunnel, multipoint, local, remote: Some(remote), change: SocketChange::Bound };
         Some((socket, group.profile.name.clone()))
+    }
+
+    fn log_phase1_keys(&mut self, peer: dmvpn_isakmp::PeerId) {
+        let keys = self.isakmp.dangerous_phase1_keys().filter(|key| key.peer == peer);
+        self.keys.extend(keys.map(|key| LoggedKey::Isakmp {
+            initiator_cookie: key.initiator_cookie.0,
+            encryption: key.encryption,
+            key: key.key.dangerous_key().to_vec(),
+        }));
     }
 
     fn log_keys(&mut self, install: &InstallSa) {

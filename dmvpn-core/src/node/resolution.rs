@@ -124,20 +124,16 @@ impl Node {
 
     /// A peer is kept while the cache names it.
     fn count_binding(&mut self, event: &dmvpn_nhrp::Event) {
-        match event {
-            dmvpn_nhrp::Event::CacheAdded { link: Some(link), .. } => {
-                if let Some(peer) = self.peers.get_mut(&PeerId(link.0)) {
-                    peer.bindings = peer.bindings.saturating_add(1);
-                }
+        if let dmvpn_nhrp::Event::CacheAdded { link: Some(link), .. } = event {
+            if let Some(peer) = self.peers.get_mut(&PeerId(link.0)) {
+                peer.bindings = peer.bindings.saturating_add(1);
             }
-            dmvpn_nhrp::Event::CacheRemoved { link: Some(link), .. } => {
-                let id = PeerId(link.0);
-                if let Some(peer) = self.peers.get_mut(&id) {
-                    peer.bindings = peer.bindings.saturating_sub(1);
-                }
-                self.forget_if_idle(id);
+        } else if let dmvpn_nhrp::Event::CacheRemoved { link: Some(link), .. } = event {
+            let id = PeerId(link.0);
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.bindings = peer.bindings.saturating_sub(1);
             }
-            _ => {}
+            self.forget_if_idle(id);
         }
     }
 

@@ -3,13 +3,13 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod guide;
-pub mod nat;
+pub(crate) mod guide;
+pub(crate) mod nat;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use dmvpn_core::cisco::Debug;
@@ -22,11 +22,11 @@ use rand_core::{Rng, SeedableRng};
 use nat::Nat;
 
 /// What inner packets carry, so that a test can search the underlay for it.
-pub const MARKER: &[u8] = b"in the clear this text would show";
+pub(crate) const MARKER: &[u8] = b"in the clear this text would show";
 
 /// How a driver treats `poll_timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Driver {
+pub(crate) enum Driver {
     /// Sleeps exactly until it is due.
     Strict,
     /// At these instants too, every 10 ms within 2 s of activity, at random instants elsewhere,
@@ -38,13 +38,13 @@ pub enum Driver {
 
 /// What the underlay does to packets, in per mille, and their latency.
 #[derive(Clone, Copy, Debug)]
-pub struct Faults {
-    pub loss: u32,
-    pub duplication: u32,
-    pub damage: u32,
-    pub truncation: u32,
-    pub latency: Duration,
-    pub jitter: Duration,
+pub(crate) struct Faults {
+    pub(crate) loss: u32,
+    pub(crate) duplication: u32,
+    pub(crate) damage: u32,
+    pub(crate) truncation: u32,
+    pub(crate) latency: Duration,
+    pub(crate) jitter: Duration,
 }
 
 impl Default for Faults {
@@ -62,23 +62,23 @@ impl Default for Faults {
 
 /// How a router is built, and built again after a restart.
 #[derive(Clone)]
-pub struct Blueprint {
-    pub name: &'static str,
-    pub address: IpAddr,
-    pub config: Arc<Config>,
-    pub tunnels: Vec<(TunnelId, TunnelConfig)>,
+pub(crate) struct Blueprint {
+    pub(crate) name: &'static str,
+    pub(crate) address: IpAddr,
+    pub(crate) config: Arc<Config>,
+    pub(crate) tunnels: Vec<(TunnelId, TunnelConfig)>,
 }
 
-pub struct Router {
-    pub blueprint: Blueprint,
-    pub node: Node,
-    pub events: Vec<(Instant, Event)>,
-    pub debug: Vec<String>,
-    pub sent: Vec<(Instant, Transmit)>,
+pub(crate) struct Router {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) node: Node,
+    pub(crate) events: Vec<(Instant, Event)>,
+    pub(crate) debug: Vec<String>,
+    pub(crate) sent: Vec<(Instant, Transmit)>,
     /// Inner packets that came out of a tunnel.
-    pub delivered: Vec<Vec<u8>>,
-    pub discards: u64,
-    pub online: bool,
+    pub(crate) delivered: Vec<Vec<u8>>,
+    pub(crate) discards: u64,
+    pub(crate) online: bool,
     restarts: u64,
 }
 
@@ -89,14 +89,14 @@ struct InFlight {
     packet: Vec<u8>,
 }
 
-pub struct Cloud {
-    pub now: Instant,
-    pub routers: Vec<Router>,
-    pub faults: Faults,
-    pub driver: Driver,
+pub(crate) struct Cloud {
+    pub(crate) now: Instant,
+    pub(crate) routers: Vec<Router>,
+    pub(crate) faults: Faults,
+    pub(crate) driver: Driver,
     /// Whether any tunnel may send GRE in clear.
-    pub clear_allowed: bool,
-    pub underlay_packets: u64,
+    pub(crate) clear_allowed: bool,
+    pub(crate) underlay_packets: u64,
     nats: BTreeMap<IpAddr, Nat>,
     flights: BTreeMap<(Instant, u64), InFlight>,
     next_flight: u64,
@@ -110,7 +110,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let now = Instant::from_secs(1_000);
         Self {
             now,
@@ -130,7 +130,7 @@ impl Cloud {
         }
     }
 
-    pub fn add(&mut self, blueprint: Blueprint) -> usize {
+    pub(crate) fn add(&mut self, blueprint: Blueprint) -> usize {
         let index = self.routers.len();
         let node = self.build(&blueprint, index, 0);
         self.routers.push(Router {
@@ -149,16 +149,16 @@ impl Cloud {
     }
 
     /// Puts a NAT in front of the router at `inside`; the world sees `nat.outside`.
-    pub fn nat(&mut self, inside: IpAddr, nat: Nat) {
+    pub(crate) fn nat(&mut self, inside: IpAddr, nat: Nat) {
         self.nats.insert(inside, nat);
     }
 
-    pub fn nat_mut(&mut self, inside: IpAddr) -> &mut Nat {
+    pub(crate) fn nat_mut(&mut self, inside: IpAddr) -> &mut Nat {
         self.nats.get_mut(&inside).expect("a NAT there")
     }
 
     /// The router loses its memory and starts anew.
-    pub fn restart(&mut self, index: usize) {
+    pub(crate) fn restart(&mut self, index: usize) {
         self.routers[index].restarts += 1;
         let restarts = self.routers[index].restarts;
         let blueprint = self.routers[index].blueprint.clone();
@@ -178,14 +178,14 @@ impl Cloud {
 
     // -- time ---------------------------------------------------------------------------------
 
-    pub fn run_for(&mut self, duration: Duration) {
+    pub(crate) fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         while self.step_until(end) {}
         self.now = end;
     }
 
     /// Runs until `condition` holds; false if it does not within `limit`.
-    pub fn run_until(&mut self, limit: Duration, condition: impl Fn(&Self) -> bool) -> bool {
+    pub(crate) fn run_until(&mut self, limit: Duration, condition: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + limit;
         while !condition(self) {
             if !self.step_until(end) {
@@ -197,7 +197,8 @@ impl Cloud {
 
     /// Goes to the next thing that happens before `end`.
     fn step_until(&mut self, end: Instant) -> bool {
-        let late = if self.driver == Driver::Late { Duration::from_millis(7) } else { Duration::ZERO };
+        let late =
+            if self.driver == Driver::Late { Duration::from_millis(7) } else { Duration::ZERO };
         let due = self
             .routers
             .iter()
@@ -230,7 +231,8 @@ impl Cloud {
             }
         }
         if self.driver == Driver::Nervous && self.next_nervous <= self.now {
-            let busy = self.now.saturating_duration_since(self.last_activity) < Duration::from_secs(2);
+            let busy =
+                self.now.saturating_duration_since(self.last_activity) < Duration::from_secs(2);
             let pause = if busy { 10 } else { 1 + u64::from(self.driver_dice.next_u32() % 30_000) };
             self.next_nervous = self.now + Duration::from_millis(pause);
         }
@@ -254,7 +256,7 @@ impl Cloud {
         self.drain(flight.to);
     }
 
-    pub fn drain(&mut self, index: usize) {
+    pub(crate) fn drain(&mut self, index: usize) {
         let now = self.now;
         let router = &mut self.routers[index];
         let mut transmits = VecDeque::new();
@@ -265,13 +267,13 @@ impl Cloud {
         }
         for kind in kinds {
             match kind {
-                0 => transmits.extend(std::iter::from_fn(|| router.node.poll_transmit())),
+                0 => transmits.extend(core::iter::from_fn(|| router.node.poll_transmit())),
                 1 => {
-                    let events = std::iter::from_fn(|| router.node.poll_event());
+                    let events = core::iter::from_fn(|| router.node.poll_event());
                     router.events.extend(events.map(|event| (now, event)));
                 }
                 _ => {
-                    let traces = std::iter::from_fn(|| router.node.poll_trace());
+                    let traces = core::iter::from_fn(|| router.node.poll_trace());
                     router.debug.extend(traces.map(|traced| Debug(&traced).to_string()));
                 }
             }
@@ -286,7 +288,7 @@ impl Cloud {
     }
 
     /// A packet enters the underlay.
-    pub fn underlay(&mut self, underlay: Underlay, packet: Vec<u8>) {
+    pub(crate) fn underlay(&mut self, underlay: Underlay, packet: Vec<u8>) {
         self.underlay_packets += 1;
         assert!(
             self.clear_allowed || underlay.transport != Transport::Gre,
@@ -296,10 +298,8 @@ impl Cloud {
         let shows = packet.windows(MARKER.len()).any(|window| window == MARKER);
         assert!(self.clear_allowed || !shows, "an inner packet left readable");
         let Some(underlay) = self.translate(underlay) else { return };
-        let Some(to) = self
-            .routers
-            .iter()
-            .position(|router| router.blueprint.address == underlay.remote.ip())
+        let Some(to) =
+            self.routers.iter().position(|router| router.blueprint.address == underlay.remote.ip())
         else {
             return;
         };
@@ -333,7 +333,8 @@ impl Cloud {
         if let Some(nat) = self.nats.get_mut(&underlay.local.ip()) {
             underlay.local = nat.outwards(underlay.local, underlay.transport)?;
         }
-        let mut owners = self.nats.values().filter(|nat| nat.outside == underlay.remote.ip()).peekable();
+        let mut owners =
+            self.nats.values().filter(|nat| nat.outside == underlay.remote.ip()).peekable();
         if owners.peek().is_some() {
             underlay.remote = owners.find_map(|nat| nat.inwards(underlay.remote))?;
         }
@@ -347,12 +348,17 @@ impl Cloud {
     // -- traffic --------------------------------------------------------------------------------
 
     /// Sends an inner packet into a router's first tunnel.
-    pub fn send(&mut self, from: usize, next_hop: NextHop, inner: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn send(
+        &mut self,
+        from: usize,
+        next_hop: NextHop,
+        inner: &[u8],
+    ) -> Result<(), SendError> {
         let tunnel = self.routers[from].blueprint.tunnels[0].0;
         self.send_into(from, tunnel, next_hop, inner)
     }
 
-    pub fn send_into(
+    pub(crate) fn send_into(
         &mut self,
         from: usize,
         tunnel: TunnelId,
@@ -373,7 +379,7 @@ impl Cloud {
     }
 
     /// Sends a packet to every peer of the multicast map; returns how many copies went.
-    pub fn multicast(&mut self, from: usize, inner: &[u8]) -> usize {
+    pub(crate) fn multicast(&mut self, from: usize, inner: &[u8]) -> usize {
         let tunnel = self.routers[from].blueprint.tunnels[0].0;
         let mut copies = 0;
         let mut cursor = None;
@@ -387,19 +393,17 @@ impl Cloud {
     }
 
     /// Whether a packet gets from one router to another: sent now, seen within two seconds.
-    pub fn reaches(&mut self, from: usize, to: usize, next_hop: IpAddr) -> bool {
+    pub(crate) fn reaches(&mut self, from: usize, to: usize, next_hop: IpAddr) -> bool {
         let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], self.next_flight as u16);
         if self.send(from, NextHop::Protocol(next_hop), &inner).is_err() {
             return false;
         }
-        self.run_until(Duration::from_secs(2), |cloud| {
-            cloud.routers[to].delivered.contains(&inner)
-        })
+        self.run_until(Duration::from_secs(2), |cloud| cloud.routers[to].delivered.contains(&inner))
     }
 }
 
 /// An IPv4 packet with a number and the marker in it.
-pub fn inner_packet(source: [u8; 4], destination: [u8; 4], number: u16) -> Vec<u8> {
+pub(crate) fn inner_packet(source: [u8; 4], destination: [u8; 4], number: u16) -> Vec<u8> {
     let length = (20 + 2 + MARKER.len()) as u16;
     let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 253, 0, 0];
     packet[2..4].copy_from_slice(&length.to_be_bytes());

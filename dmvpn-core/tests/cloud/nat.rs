@@ -1,35 +1,39 @@
 //! A network address and port translator.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use alloc::collections::BTreeMap;
+use core::net::{IpAddr, SocketAddr};
 
 use dmvpn_core::Transport;
 
 /// Translates UDP by port; native ESP and GRE only if it is one to one.
-pub struct Nat {
-    pub outside: IpAddr,
-    pub one_to_one: bool,
+pub(crate) struct Nat {
+    pub(crate) outside: IpAddr,
+    pub(crate) one_to_one: bool,
     bindings: BTreeMap<SocketAddr, SocketAddr>,
     next_port: u16,
 }
 
 impl Nat {
     /// Every inside port gets an outside port of its own, from `first_port` up.
-    pub fn port_translating(outside: IpAddr, first_port: u16) -> Self {
+    pub(crate) fn port_translating(outside: IpAddr, first_port: u16) -> Self {
         Self { outside, one_to_one: false, bindings: BTreeMap::new(), next_port: first_port }
     }
 
     /// Ports stay; protocols without ports pass.
-    pub fn one_to_one(outside: IpAddr) -> Self {
+    pub(crate) fn one_to_one(outside: IpAddr) -> Self {
         Self { one_to_one: true, ..Self::port_translating(outside, 0) }
     }
 
     /// Forgets its bindings, as after a reboot: the next packets get new ports.
-    pub fn rebind(&mut self) {
+    pub(crate) fn rebind(&mut self) {
         self.bindings.clear();
     }
 
-    pub fn outwards(&mut self, inside: SocketAddr, transport: Transport) -> Option<SocketAddr> {
+    pub(crate) fn outwards(
+        &mut self,
+        inside: SocketAddr,
+        transport: Transport,
+    ) -> Option<SocketAddr> {
         if self.one_to_one {
             let outside = SocketAddr::new(self.outside, inside.port());
             self.bindings.insert(inside, outside);
@@ -48,7 +52,7 @@ impl Nat {
     }
 
     /// Where a packet to `outside` goes, if anybody's binding says.
-    pub fn inwards(&self, outside: SocketAddr) -> Option<SocketAddr> {
+    pub(crate) fn inwards(&self, outside: SocketAddr) -> Option<SocketAddr> {
         let binding = self.bindings.iter().find(|(_, bound)| **bound == outside);
         binding.map(|(inside, _)| *inside)
     }

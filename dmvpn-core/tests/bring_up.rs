@@ -1,0 +1,201 @@
+//! The guide's scenario between two nodes, and what an operator does with it.
+
+extern crate alloc;
+
+mod cloud;
+
+use core::time::Duration;
+
+use cloud::guide::{self, Settings, TUNNEL, ip};
+use cloud::{Cloud, inner_packet};
+use dmvpn_core::isakmp::{EspEncryption, EspProposal, Jobs, Mode};
+use dmvpn_core::{
+    Event, InterfaceState, IpsecProfile, NextHop, SendError, Transport, TunnelId, TunnelMode,
+};
+
+#[test]
+fn the_spoke_registers_and_traffic_passes_both_ways() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 1);
+    assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
+    assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)));
+    let hello = inner_packet([10, 1, 1, 254], [224, 0, 0, 10], 7);
+    assert_eq!(cloud.multicast(hub, &hello), 1);
+    assert_eq!(cloud.multicast(spoke, &hello), 1);
+    cloud.run_for(Duration::from_secs(1));
+    for router in [hub, spoke] {
+        assert!(cloud.routers[router].delivered.contains(&hello));
+        assert_eq!(cloud.routers[router].discards, 0);
+    }
+}
+
+/// The two registrations of the guide, 65540 and 65541, are 168 octets of IP each: 148 of ESP.
+#[test]
+fn registrations_have_the_guides_size_inside_esp() {
+    let (cloud, hub, spoke) = guide::brought_up(&Settings::default(), 2);
+    let esp_lengths = |router: usize| -> Vec<usize> {
+        let sent = cloud.routers[router].sent.iter();
+        sent.filter(|(_, transmit)| transmit.underlay.transport == Transport::Esp)
+            .map(|(_, transmit)| transmit.packet.len())
+            .collect()
+    };
+    assert_eq!(esp_lengths(spoke), [148, 148], "requests");
+    assert_eq!(esp_lengths(hub), [172, 172], "replies");
+    for router in [hub, spoke] {
+        for (_, transmit) in &cloud.routers[router].sent {
+            assert_eq!(transmit.underlay.traffic_class, 0xc0, "control traffic is CS6");
+        }
+    }
+}
+
+#[test]
+fn packets_before_the_tunnel_is_up_are_dropped_and_counted() {
+    let mut cloud = Cloud::new(3);
+    let hub = cloud.add(Settings::default().hub());
+    let spoke = cloud.add(Settings::default().spoke());
+    let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
+    let next_hop = NextHop::Protocol(ip(guide::HUB_TUNNEL));
+    assert_eq!(cloud.send(spoke, next_hop, &inner), Err(SendError::InterfaceDown(TUNNEL)));
+    // The hub is up from the start, and knows nobody.
+    let next_hop = NextHop::Protocol(ip(guide::SPOKE_TUNNEL));
+    let unresolved = SendError::Unresolved(ip(guide::SPOKE_TUNNEL));
+    assert_eq!(cloud.send(hub, next_hop, &inner), Err(unresolved));
+    assert_eq!(cloud.routers[hub].node.tunnel_counters(TUNNEL).map(|c| c.unresolved), Some(1));
+}
+
+#[test]
+fn the_hub_opens_the_socket_again_when_it_has_something_to_send() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 4);
+    let peer = cloud.routers[hub].node.multicast_after(TUNNEL, None).expect("the spoke");
+    let now = cloud.now;
+    cloud.routers[hub].node.clear_session(now, peer);
+    cloud.drain(hub);
+    let inner = inner_packet([10, 1, 1, 254], [10, 1, 1, 1], 1);
+    let next_hop = NextHop::Protocol(ip(guide::SPOKE_TUNNEL));
+    assert_eq!(cloud.send(hub, next_hop, &inner), Err(SendError::NoSecurityAssociation));
+    let session = cloud.routers[hub].node.ipsec_sas().next().expect("the spoke's");
+    assert_eq!(session.counters.no_sa_send, 1);
+    cloud.run_for(Duration::from_secs(5));
+    assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)));
+    assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
+}
+
+#[test]
+fn shutdown_says_goodbye_and_leaves_nothing_behind() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 5);
+    let now = cloud.now;
+    cloud.routers[spoke].node.shutdown(now, TUNNEL);
+    cloud.drain(spoke);
+    cloud.run_for(Duration::from_secs(120));
+    assert_eq!(
+        cloud.routers[spoke].node.interface_state(TUNNEL),
+        Some(InterfaceState::AdministrativelyDown)
+    );
+    for router in [hub, spoke] {
+        let node = &cloud.routers[router].node;
+        let sizes = node.table_sizes();
+        assert_eq!((sizes.peers, sizes.places, sizes.sessions, sizes.inbound), (0, 0, 0, 0));
+        assert_eq!(node.isakmp().phase1().count(), 0);
+        assert_eq!(node.isakmp().phase2().count(), 0);
+        assert_eq!(node.nhrp_cache(TUNNEL).filter(|entry| !entry.is_local()).count(), 0);
+        assert_eq!(node.poll_timeout(), None, "nothing is left to do for {router}");
+    }
+    let down = |(_, event): &(_, Event)| matches!(event, Event::PeerDown { .. });
+    assert!(cloud.routers[hub].events.iter().any(down));
+    // And up again.
+    let now = cloud.now;
+    cloud.routers[spoke].node.no_shutdown(now, TUNNEL);
+    cloud.drain(spoke);
+    let up = cloud.run_until(Duration::from_secs(10), |cloud| guide::is_registered(cloud, spoke));
+    assert!(up);
+}
+
+#[test]
+fn every_profile_carries_traffic() {
+    let cbc = |encryption, integrity| EspProposal { encryption, integrity };
+    use dmvpn_core::isakmp::EspIntegrity::{HmacSha256, HmacSha512};
+    for (proposal, mode) in [
+        (EspProposal::AES256_SHA256, Mode::Transport),
+        (EspProposal::AES256_SHA256, Mode::Tunnel),
+        (EspProposal::TRIPLE_DES_SHA1, Mode::Tunnel),
+        (cbc(EspEncryption::Aes128Gcm16, None), Mode::Transport),
+        (cbc(EspEncryption::Aes256Gcm16, None), Mode::Tunnel),
+        (cbc(EspEncryption::Aes192Cbc, Some(HmacSha512)), Mode::Transport),
+        (cbc(EspEncryption::Aes128Cbc, Some(HmacSha256)), Mode::Transport),
+    ] {
+        let profile =
+            IpsecProfile { proposals: vec![proposal], mode, ..IpsecProfile::new("OTHER") };
+        let settings = Settings { profile: Some(profile), ..Settings::default() };
+        let (mut cloud, hub, spoke) = guide::brought_up(&settings, 6);
+        assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)), "{proposal:?} {mode:?}");
+        assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)), "{proposal:?} {mode:?}");
+    }
+}
+
+#[test]
+fn without_protection_gre_goes_in_clear() {
+    let settings = Settings { profile: None, ..Settings::default() };
+    let mut cloud = Cloud::new(7);
+    cloud.clear_allowed = true;
+    let hub = cloud.add(settings.hub());
+    let spoke = cloud.add(settings.spoke());
+    let up = cloud.run_until(Duration::from_secs(10), |cloud| guide::is_registered(cloud, spoke));
+    assert!(up, "{}", cloud.routers[spoke].debug.join("\n"));
+    assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
+    assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)));
+}
+
+/// Two tunnels on one source address share the protection; the GRE key tells them apart.
+#[test]
+fn two_tunnels_share_one_protection() {
+    let settings = Settings::default();
+    let second = |mut blueprint: cloud::Blueprint, tunnel_address: &str| {
+        let mode = match blueprint.name {
+            "Hub" => TunnelMode::Multipoint,
+            _ => TunnelMode::PointToPoint { destination: ip(guide::HUB) },
+        };
+        let other = settings.second_tunnel(blueprint.address, mode, tunnel_address);
+        blueprint.tunnels.push((TunnelId(1), other));
+        blueprint
+    };
+    let mut cloud = Cloud::new(8);
+    let hub = cloud.add(second(settings.hub(), "10.2.2.254"));
+    let spoke = cloud.add(second(settings.spoke(), "10.2.2.1"));
+    let both = |cloud: &Cloud| {
+        [TUNNEL, TunnelId(1)].iter().all(|id| {
+            let up = dmvpn_core::nhrp::ServerState::Responding;
+            cloud.routers[spoke].node.nhrp_servers(*id).any(|server| server.state == up)
+        })
+    };
+    assert!(cloud.run_until(Duration::from_secs(10), both));
+    assert_eq!(cloud.routers[spoke].node.isakmp().phase2().count(), 1, "one pair for both");
+    let inner = inner_packet([10, 2, 2, 1], [10, 2, 2, 254], 9);
+    let next_hop = NextHop::Protocol(ip("10.2.2.254"));
+    cloud.send_into(spoke, TunnelId(1), next_hop, &inner).expect("the second tunnel is up");
+    cloud.run_for(Duration::from_secs(1));
+    assert!(cloud.routers[hub].delivered.contains(&inner));
+}
+
+#[test]
+fn jobs_taken_out_of_the_loop_give_the_same_tunnel() {
+    let settings = Settings { jobs: Jobs::OutOfLine, ..Settings::default() };
+    let mut cloud = Cloud::new(9);
+    let hub = cloud.add(settings.hub());
+    let spoke = cloud.add(settings.spoke());
+    let mut ran = 0;
+    for _ in 0..200 {
+        cloud.run_for(Duration::from_millis(20));
+        for router in [hub, spoke] {
+            // The job runs on a thread of its own, as an embedder would have it.
+            while let Some(job) = cloud.routers[router].node.poll_job() {
+                let result = std::thread::scope(|scope| scope.spawn(|| job.run()).join());
+                let now = cloud.now;
+                let node = &mut cloud.routers[router].node;
+                node.handle_job(now, result.expect("a pure job")).expect("it is waited for");
+                cloud.drain(router);
+                ran += 1;
+            }
+        }
+    }
+    assert!(guide::is_registered(&cloud, spoke));
+    assert!(ran >= 2, "{ran} jobs ran");
+}

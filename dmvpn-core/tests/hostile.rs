@@ -1,0 +1,145 @@
+//! Nothing leaves in clear, nothing is accepted in clear, and bad paths only delay.
+
+extern crate alloc;
+
+mod cloud;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use cloud::guide::{self, Settings, TUNNEL, ip};
+use cloud::{Cloud, Faults, inner_packet};
+use dmvpn_core::{Discard, NextHop, Transport, Underlay};
+
+fn gre(key: u32, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x20, 0, 0x08, 0];
+    packet.extend_from_slice(&key.to_be_bytes());
+    packet.extend_from_slice(payload);
+    packet
+}
+
+fn towards_hub(transport: Transport) -> Underlay {
+    Underlay {
+        transport,
+        local: SocketAddr::new(ip(guide::HUB), 0),
+        remote: SocketAddr::new(ip(guide::SPOKE), 0),
+        traffic_class: 0,
+        dont_fragment: false,
+    }
+}
+
+#[test]
+fn gre_in_clear_is_not_accepted_on_a_protected_tunnel() {
+    let (mut cloud, hub, _) = guide::brought_up(&Settings::default(), 1);
+    let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
+    let now = cloud.now;
+    let before = cloud.routers[hub].node.table_sizes();
+    let node = &mut cloud.routers[hub].node;
+    let outcome = node.handle_packet(now, towards_hub(Transport::Gre), &mut gre(1, &inner));
+    let remote = ip(guide::SPOKE);
+    assert_eq!(outcome, Err(Discard::Unprotected { tunnel: TUNNEL, remote }));
+    assert_eq!(node.counters().unprotected, 1);
+    assert_eq!(node.table_sizes(), before);
+}
+
+#[test]
+fn a_replayed_packet_is_discarded_and_changes_nothing() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 2);
+    let (_, last) = cloud.routers[spoke].sent.last().cloned().expect("a registration");
+    assert_eq!(last.underlay.transport, Transport::Esp);
+    let now = cloud.now;
+    let cache = |cloud: &Cloud| cloud.routers[hub].node.nhrp_cache(TUNNEL).collect::<Vec<_>>();
+    let before = cache(&cloud);
+    let node = &mut cloud.routers[hub].node;
+    let outcome = node.handle_packet(now, towards_hub(Transport::Esp), &mut last.packet.to_vec());
+    assert!(matches!(outcome, Err(Discard::Esp(_))), "{outcome:?}");
+    assert_eq!(node.poll_transmit(), None);
+    assert_eq!(cache(&cloud), before);
+}
+
+#[test]
+fn a_packet_cut_or_changed_anywhere_is_discarded() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 3);
+    // A fresh packet that the hub has not seen.
+    cloud.routers[hub].online = false;
+    let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
+    let mut buffer = vec![0; 80 + inner.len() + 49];
+    buffer[80..80 + inner.len()].copy_from_slice(&inner);
+    let now = cloud.now;
+    let next_hop = NextHop::Protocol(ip(guide::HUB_TUNNEL));
+    let range = 80..80 + inner.len();
+    let sent = cloud.routers[spoke].node.send(now, TUNNEL, next_hop, &mut buffer, range);
+    let sealed = buffer[sent.expect("the tunnel is up").packet].to_vec();
+    let node = &mut cloud.routers[hub].node;
+    for length in 0..sealed.len() {
+        let outcome =
+            node.handle_packet(now, towards_hub(Transport::Esp), &mut sealed[..length].to_vec());
+        assert!(outcome.is_err(), "cut to {length}");
+    }
+    for octet in 0..sealed.len() {
+        for bit in 0..8 {
+            let mut changed = sealed.clone();
+            changed[octet] ^= 1 << bit;
+            let outcome = node.handle_packet(now, towards_hub(Transport::Esp), &mut changed);
+            assert!(outcome.is_err(), "octet {octet}, bit {bit}");
+        }
+    }
+    let mut whole = sealed;
+    let outcome = node.handle_packet(now, towards_hub(Transport::Esp), &mut whole);
+    let inbound = outcome.expect("it is genuine").expect("it is for the owner");
+    assert_eq!(whole[inbound.packet], inner[..]);
+}
+
+#[test]
+fn bad_paths_only_delay() {
+    for seed in 0..12 {
+        let mut cloud = Cloud::new(seed);
+        cloud.faults = Faults {
+            loss: 150,
+            duplication: 100,
+            damage: 50,
+            truncation: 50,
+            latency: Duration::from_millis(20),
+            jitter: Duration::from_millis(200),
+        };
+        let settings = Settings::watchful();
+        let hub = cloud.add(settings.hub());
+        let spoke = cloud.add(settings.spoke());
+        let up =
+            cloud.run_until(Duration::from_secs(600), |cloud| guide::is_registered(cloud, spoke));
+        assert!(up, "seed {seed}:\n{}", cloud.routers[spoke].debug.join("\n"));
+        cloud.faults = Faults::default();
+        cloud.run_for(Duration::from_secs(120));
+        assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)), "seed {seed}");
+        assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)), "seed {seed}");
+        for router in [hub, spoke] {
+            let node = &cloud.routers[router].node;
+            assert_eq!(node.isakmp().phase2().filter(|child| !child.superseded).count(), 1);
+            assert_eq!(node.table_sizes().peers, 1, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_key_never_brings_anything_up() {
+    let mut cloud = Cloud::new(4);
+    let hub = cloud.add(Settings::default().hub());
+    let spoke = cloud.add(Settings { key: "other", ..Settings::default() }.spoke());
+    cloud.run_for(Duration::from_secs(300));
+    assert!(!guide::is_registered(&cloud, spoke));
+    assert_eq!(cloud.routers[hub].node.isakmp().phase2().count(), 0);
+    assert_eq!(cloud.routers[hub].node.table_sizes().peers, 0, "the hub keeps nothing");
+}
+
+#[test]
+fn a_wrong_nhrp_authentication_is_refused() {
+    let mut cloud = Cloud::new(5);
+    let hub = cloud.add(Settings::default().hub());
+    let settings = Settings { nhrp_authentication: "OTHER", ..Settings::default() };
+    let spoke = cloud.add(settings.spoke());
+    cloud.run_for(Duration::from_secs(30));
+    assert!(!guide::is_registered(&cloud, spoke));
+    let node = &cloud.routers[hub].node;
+    assert_eq!(node.nhrp_cache(TUNNEL).filter(|entry| !entry.is_local()).count(), 0);
+    assert!(node.nhrp(TUNNEL).expect("the tunnel").counters().authentication_failures > 0);
+}
