@@ -1,0 +1,504 @@
+//! The server: whose registrations it keeps, and for how long.
+
+#[path = "support/cloud.rs"]
+#[allow(dead_code, reason = "each test uses what it needs")]
+mod cloud;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::{
+    Cloud, Driver, endpoint, events, host, hub, identity, ip, link, spoke, state, transmits,
+};
+use dmvpn_nhrp::wire::{
+    Body, Cie, CieCode, ErrorCode, Extension, ExtensionType, Flags, Message, Packet, RequestId,
+};
+use dmvpn_nhrp::{
+    CacheKind, ConfigBuilder, Discard, Endpoint, Event, Identity, Limits, Link, LinkId, Prefix,
+    RegistrationPolicy, StaticMap, Trace,
+};
+use dmvpn_time::Instant;
+
+fn up(config: ConfigBuilder) -> Endpoint {
+    let mut hub = endpoint(config, 1);
+    hub.interface_up(Instant::EPOCH);
+    events(&mut hub);
+    hub
+}
+
+/// A peer with an identity.
+fn peer(id: u64, nbma: &str, name: &str) -> Link {
+    Link { identity: identity(name), ..link(id, nbma, "172.16.10.1") }
+}
+
+/// The guide's request, of another spoke.
+fn request(nbma: &str, address: &str, change: impl FnOnce(&mut Packet)) -> Vec<u8> {
+    let mut packet = Packet::parse(include_bytes!("data/regreq_65540.bin")).unwrap();
+    packet.source_nbma = ip(nbma).into();
+    packet.source_protocol = ip(address).into();
+    change(&mut packet);
+    packet.encode().unwrap().to_vec()
+}
+
+fn message(packet: &mut Packet) -> &mut Message {
+    match &mut packet.body {
+        Body::RegistrationRequest(message) | Body::PurgeRequest(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn not_unique(packet: &mut Packet) {
+    message(packet).flags = Flags::NAT;
+}
+
+/// The codes of the one reply that waits.
+fn codes(hub: &mut Endpoint) -> Vec<u8> {
+    let sent = transmits(hub);
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    let reply = Packet::parse(&sent[0].packet).unwrap();
+    let Body::RegistrationReply(message) = reply.body else { panic!("{reply:?}") };
+    message.entries.iter().map(|entry| entry.code.0).collect()
+}
+
+fn register(hub: &mut Endpoint, now: u64, link: &Link, packet: &[u8]) -> Vec<u8> {
+    hub.handle_packet(Instant::from_secs(now), link, packet).unwrap();
+    codes(hub)
+}
+
+const SPOKE: &str = "172.16.1.1";
+
+#[test]
+fn a_unique_address_belongs_to_who_registered_it_first() {
+    let mut hub = up(hub());
+    let (first, second) = (peer(1, SPOKE, "one"), peer(2, "172.16.2.1", "two"));
+    let mine = request(SPOKE, "10.1.1.1", |_| {});
+    assert_eq!(register(&mut hub, 0, &first, &mine), [0]);
+    let before = state(&hub, Instant::EPOCH);
+    for change in [(|_| {}) as fn(&mut Packet), not_unique] {
+        let theirs = request("172.16.2.1", "10.1.1.1", change);
+        assert_eq!(register(&mut hub, 0, &second, &theirs), [14]);
+        assert_eq!(state(&hub, Instant::EPOCH), before);
+    }
+    // Nor by saying that one is the first: the association says who it is.
+    let forged = request(SPOKE, "10.1.1.1", |_| {});
+    assert_eq!(register(&mut hub, 0, &second, &forged), [14]);
+    // Without the flag, who comes last has it.
+    let mut open = up(cloud::hub());
+    let mine = request(SPOKE, "10.1.1.1", not_unique);
+    assert_eq!(register(&mut open, 0, &first, &mine), [0]);
+    let theirs = request("172.16.2.1", "10.1.1.1", |_| {});
+    assert_eq!(register(&mut open, 0, &second, &theirs), [0]);
+    assert_eq!(open.lookup(Instant::EPOCH, ip("10.1.1.1")).unwrap().link, Some(LinkId(2)));
+    // It is unique now.
+    assert_eq!(register(&mut open, 0, &first, &mine), [14]);
+    // When it has expired anybody may have it.
+    open.handle_timeout(Instant::from_secs(7200));
+    assert_eq!(register(&mut open, 7200, &first, &mine), [0]);
+}
+
+#[test]
+fn without_identities_the_nbma_address_is_the_owner() {
+    let mut hub = up(hub());
+    let mine = request(SPOKE, "10.1.1.1", |_| {});
+    assert_eq!(register(&mut hub, 0, &link(1, SPOKE, "172.16.10.1"), &mine), [0]);
+    let elsewhere = link(2, "172.16.2.1", "172.16.10.1");
+    assert_eq!(register(&mut hub, 0, &elsewhere, &mine), [14]);
+    assert_eq!(register(&mut hub, 0, &link(3, SPOKE, "172.16.10.1"), &mine), [0]);
+}
+
+#[test]
+fn a_roaming_spoke_takes_its_binding_along() {
+    let mut hub = up(hub());
+    let target = host("10.1.1.1");
+    let at_home = peer(1, SPOKE, "one");
+    register(&mut hub, 0, &at_home, &request(SPOKE, "10.1.1.1", |_| {}));
+    events(&mut hub);
+    // The same link from another address.
+    let moved = peer(1, "198.51.100.9", "one");
+    assert_eq!(register(&mut hub, 1, &moved, &request("198.51.100.9", "10.1.1.1", |_| {})), [0]);
+    let nbma = ip("198.51.100.9");
+    assert_eq!(events(&mut hub), [Event::CacheUpdated { target, nbma, link: Some(LinkId(1)) }]);
+    // Another link: it goes and comes.
+    let again = peer(7, "203.0.113.9", "one");
+    assert_eq!(register(&mut hub, 2, &again, &request("203.0.113.9", "10.1.1.1", |_| {})), [0]);
+    assert_eq!(
+        events(&mut hub),
+        [
+            Event::MulticastRemoved { link: LinkId(1) },
+            Event::CacheRemoved { target, nbma, link: Some(LinkId(1)) },
+            Event::CacheAdded { target, nbma: ip("203.0.113.9"), link: Some(LinkId(7)) },
+            Event::MulticastAdded { link: LinkId(7) },
+        ]
+    );
+    assert_eq!(
+        (hub.cache(Instant::EPOCH).count(), hub.multicast_after(None)),
+        (1, Some(LinkId(7)))
+    );
+}
+
+#[test]
+fn the_policy_says_who_may_register_what() {
+    let one = || Identity::new(b"one".to_vec());
+    let cases = [
+        // policy, identity, address, code
+        (RegistrationPolicy::open(), "one", "10.1.1.1", 0),
+        (RegistrationPolicy::open(), "one", "10.1.2.1", 4),
+        (RegistrationPolicy::open(), "one", "203.0.113.1", 4),
+        (RegistrationPolicy::closed(), "one", "10.1.1.1", 4),
+        (RegistrationPolicy::closed().grant(one(), host("10.1.1.1")), "one", "10.1.1.1", 0),
+        (RegistrationPolicy::closed().grant(one(), host("10.1.1.1")), "one", "10.1.1.2", 4),
+        (RegistrationPolicy::closed().grant(one(), host("10.1.1.1")), "two", "10.1.1.1", 4),
+        (RegistrationPolicy::open().grant(one(), host("10.1.1.1")), "two", "10.1.1.1", 4),
+        (RegistrationPolicy::open().grant(one(), host("10.1.1.1")), "two", "10.1.1.2", 0),
+        (RegistrationPolicy::open().grant(one(), host("10.1.1.1")), "one", "10.1.1.2", 4),
+        (
+            RegistrationPolicy::open().grant(one(), Prefix::new(ip("192.0.2.0"), 24)),
+            "one",
+            "192.0.2.200",
+            0,
+        ),
+    ];
+    for (policy, name, address, code) in cases {
+        let mut hub = up(hub().policy(policy));
+        let packet = request(SPOKE, address, |_| {});
+        let codes = register(&mut hub, 0, &peer(1, SPOKE, name), &packet);
+        assert_eq!(codes, [code], "{name} {address}");
+        assert_eq!(hub.cache(Instant::EPOCH).count(), usize::from(code == 0));
+    }
+}
+
+#[test]
+fn our_own_and_configured_addresses_are_nobodys_to_register() {
+    let map = StaticMap { target: host("10.1.1.9"), nbma: ip("172.16.9.1") };
+    let local = Prefix::new(ip("10.1.1.64"), 26);
+    let mut hub = up(hub().static_maps(vec![map]).local_networks(vec![local]));
+    let link = peer(1, SPOKE, "one");
+    let before = state(&hub, Instant::EPOCH);
+    for address in ["10.1.1.254", "10.1.1.9", "10.1.1.65"] {
+        let packet = request(SPOKE, address, |_| {});
+        assert_eq!(register(&mut hub, 0, &link, &packet), [4], "{address}");
+    }
+    let network = request(SPOKE, "10.1.1.1", |p| message(p).entries[0].prefix_length = 28);
+    assert_eq!(register(&mut hub, 0, &link, &network), [4]);
+    assert_eq!(state(&hub, Instant::EPOCH), before);
+    assert_eq!(hub.lookup(Instant::EPOCH, ip("10.1.1.65")), None);
+    assert!(hub.cache(Instant::EPOCH).any(|entry| entry.is_local()));
+    assert_eq!(hub.counters().registrations_refused, 4);
+}
+
+#[test]
+fn limits_hold_at_their_number_exactly() {
+    let limits = Limits { entries: 4, entries_per_owner: 3, ..Limits::default() };
+    let mut hub = up(hub().limits(limits));
+    let register = |hub: &mut Endpoint, who: &str, address: &str| {
+        register(hub, 0, &peer(1, SPOKE, who), &request(SPOKE, address, not_unique))
+    };
+    for address in ["10.1.1.1", "10.1.1.2", "10.1.1.3"] {
+        assert_eq!(register(&mut hub, "one", address), [0]);
+    }
+    assert_eq!(register(&mut hub, "one", "10.1.1.4"), [5], "of one owner");
+    assert_eq!(register(&mut hub, "two", "10.1.1.4"), [0]);
+    assert_eq!(register(&mut hub, "two", "10.1.1.5"), [5], "in all");
+    assert_eq!(register(&mut hub, "one", "10.1.1.1"), [0], "a refresh is not one more");
+    assert_eq!(register(&mut hub, "two", "10.1.1.1"), [0], "nor is one that changes hands");
+    assert_eq!(hub.cache(Instant::EPOCH).count(), 4);
+    // Several in one packet count each.
+    let three = request(SPOKE, "10.1.1.20", |packet| {
+        let entry = Cie::bare(32, 0, 600);
+        let at = |address| entry.clone().of(ip(SPOKE), ip(address));
+        message(packet).entries = vec![at("10.1.1.20"), at("10.1.1.21"), at("10.1.1.22")];
+    });
+    let limits = Limits { entries: 2, ..Limits::default() };
+    let mut small = up(cloud::hub().limits(limits));
+    small.handle_packet(Instant::EPOCH, &peer(1, SPOKE, "one"), &three).unwrap();
+    assert_eq!(codes(&mut small), [0, 0, 5]);
+}
+
+#[test]
+fn registrations_beyond_the_rate_are_dropped() {
+    let mut hub = up(hub().limits(Limits { registrations_per_second: 2, ..Limits::default() }));
+    let packet = request(SPOKE, "10.1.1.1", |_| {});
+    let link = peer(1, SPOKE, "one");
+    let mut at = |millis| hub.handle_packet(Instant::from_millis(millis), &link, &packet);
+    assert_eq!((at(0), at(999)), (Ok(()), Ok(())));
+    assert_eq!(at(999), Err(Discard::RegistrationRate { limit: 2 }));
+    assert_eq!(at(1000), Ok(()));
+}
+
+#[test]
+fn a_queue_that_nobody_polls_stops_growing() {
+    let mut hub = up(hub().limits(Limits { queue: 5, ..Limits::default() }));
+    let link = peer(1, SPOKE, "one");
+    let outcomes: Vec<_> = (1..=9)
+        .map(|n| {
+            let packet = request(SPOKE, &format!("10.1.1.{n}"), |_| {});
+            hub.handle_packet(Instant::EPOCH, &link, &packet)
+        })
+        .collect();
+    assert_eq!(outcomes.last(), Some(&Err(Discard::QueueFull { limit: 5 })));
+    assert!(transmits(&mut hub).len() <= 6);
+}
+
+#[test]
+fn entries_expire_when_their_holding_time_is_over() {
+    let mut hub = up(hub());
+    let packet = request(SPOKE, "10.1.1.1", |p| message(p).entries[0].holding_time = 30);
+    register(&mut hub, 0, &peer(1, SPOKE, "one"), &packet);
+    register(&mut hub, 10, &peer(1, SPOKE, "one"), &packet);
+    events(&mut hub);
+    assert_eq!(hub.poll_timeout(), Some(Instant::from_secs(40)));
+    assert!(hub.lookup(Instant::from_micros(39_999_999), ip("10.1.1.1")).is_some());
+    // Nobody needs to have woken up for it to be over.
+    assert_eq!(hub.lookup(Instant::from_secs(40), ip("10.1.1.1")), None);
+    assert_eq!(hub.cache(Instant::from_secs(40)).count(), 0);
+    hub.handle_timeout(Instant::from_secs(40));
+    let (target, nbma, link) = (host("10.1.1.1"), ip(SPOKE), LinkId(1));
+    assert_eq!(
+        events(&mut hub),
+        [Event::MulticastRemoved { link }, Event::CacheRemoved { target, nbma, link: Some(link) }]
+    );
+    assert_eq!((hub.poll_timeout(), hub.multicast_after(None)), (None, None));
+}
+
+#[test]
+fn what_has_no_holding_time_has_expired() {
+    let mut hub = up(hub());
+    let (one, two) = (peer(1, SPOKE, "one"), peer(2, "172.16.2.1", "two"));
+    let packet = request(SPOKE, "10.1.1.1", not_unique);
+    register(&mut hub, 0, &one, &packet);
+    let over = request(SPOKE, "10.1.1.1", |p| message(p).entries[0].holding_time = 0);
+    assert_eq!(register(&mut hub, 0, &two, &over), [0]);
+    assert_eq!(hub.cache(Instant::EPOCH).count(), 1);
+    assert_eq!(register(&mut hub, 0, &one, &over), [0]);
+    assert_eq!(hub.cache(Instant::EPOCH).count(), 0);
+}
+
+fn purge(address: &str, prefix: u8, flags: Flags) -> Vec<u8> {
+    request(SPOKE, "10.1.1.1", |packet| {
+        let entry = Cie { protocol: ip(address).into(), ..Cie::bare(prefix, 0, 0) };
+        let request_id = RequestId(7);
+        packet.body = Body::PurgeRequest(Message { flags, request_id, entries: vec![entry] });
+    })
+}
+
+#[test]
+fn only_who_registered_a_binding_purges_it() {
+    let mut hub = up(hub());
+    let (one, two) = (peer(1, SPOKE, "one"), peer(2, "172.16.2.1", "two"));
+    register(&mut hub, 0, &one, &request(SPOKE, "10.1.1.1", |_| {}));
+    register(&mut hub, 0, &two, &request("172.16.2.1", "10.1.1.2", |_| {}));
+    events(&mut hub);
+    let now = Instant::from_secs(1);
+    let before = state(&hub, now);
+    let address = ip("10.1.1.1");
+    let stranger = hub.handle_packet(now, &two, &purge("10.1.1.1", 32, Flags::NONE));
+    assert_eq!(stranger, Err(Discard::NotOwner { address }));
+    assert_eq!((state(&hub, now), transmits(&mut hub)), (before, vec![]));
+
+    hub.handle_packet(now, &one, &purge("10.1.1.1", 32, Flags::NONE)).unwrap();
+    let reply = Packet::parse(&transmits(&mut hub)[0].packet).unwrap();
+    let Body::PurgeReply(message) = &reply.body else { panic!("{reply:?}") };
+    assert_eq!(message.request_id, RequestId(7));
+    let responder = reply.extension(ExtensionType::RESPONDER_ADDRESS).unwrap();
+    assert_eq!(responder.entries()[0].protocol.ip(), Some(ip("10.1.1.254")));
+    let gone = events(&mut hub);
+    assert!(gone.contains(&Event::CacheRemoved {
+        target: host("10.1.1.1"),
+        nbma: ip(SPOKE),
+        link: Some(LinkId(1))
+    }));
+
+    // What is not there is purged as well: a reply is due, unless none is wanted.
+    hub.handle_packet(now, &one, &purge("10.1.1.1", 32, Flags::NONE)).unwrap();
+    assert_eq!(transmits(&mut hub).len(), 1);
+    hub.handle_packet(now, &one, &purge("10.1.1.1", 32, Flags::NO_REPLY)).unwrap();
+    assert_eq!(transmits(&mut hub).len(), 0);
+    assert_eq!(hub.cache(now).count(), 1);
+}
+
+#[test]
+fn a_class_of_addresses_purges_the_senders_own() {
+    let mut hub = up(hub());
+    let (one, two) = (peer(1, SPOKE, "one"), peer(2, "172.16.2.1", "two"));
+    for address in ["10.1.1.1", "10.1.1.2", "10.1.1.129"] {
+        register(&mut hub, 0, &one, &request(SPOKE, address, |_| {}));
+    }
+    register(&mut hub, 0, &two, &request("172.16.2.1", "10.1.1.3", |_| {}));
+    hub.handle_packet(Instant::EPOCH, &one, &purge("10.1.1.0", 25, Flags::NO_REPLY)).unwrap();
+    let left: Vec<_> = hub.cache(Instant::EPOCH).map(|entry| entry.target).collect();
+    assert_eq!(left, [host("10.1.1.3"), host("10.1.1.129")]);
+}
+
+#[test]
+fn a_client_behind_a_nat_is_told_where_it_is_seen() {
+    let mut cloud = Cloud::new(Driver::Strict, 3);
+    let hub = cloud.add(hub(), "172.16.10.1", "172.16.10.1");
+    let one = cloud.add(spoke(1), SPOKE, "192.0.2.2");
+    let two = cloud.add(spoke(2), "172.16.2.1", "192.0.2.2");
+    for (node, name) in [(hub, "hub"), (one, "one"), (two, "two")] {
+        cloud.nodes[node].identity = identity(name);
+        cloud.command(node, Endpoint::interface_up);
+    }
+    for spoke in [one, two] {
+        cloud.connect(hub, spoke);
+    }
+    cloud.run_for(Duration::from_secs(1));
+
+    // Two spokes behind one address are two links, each with its own multicast.
+    for (address, node) in [("10.1.1.1", one), ("10.1.1.2", two)] {
+        let now = cloud.now;
+        let hop = cloud.nodes[hub].endpoint.lookup(now, ip(address)).unwrap();
+        assert_eq!((hop.nbma, hop.link), (ip("192.0.2.2"), Some(LinkId(node as u64))));
+    }
+    let entry = &cloud.cache(hub)[0];
+    assert!(entry.flags.nat);
+    assert_eq!((entry.nbma, entry.claimed_nbma), (Some(ip("192.0.2.2")), Some(ip(SPOKE))));
+    let (_, transmit) = &cloud.nodes[hub].given.transmits[0];
+    assert_eq!(transmit.packet.len(), 148);
+    let reply = Packet::parse(&transmit.packet).unwrap();
+    let entries = reply.extension(ExtensionType::NAT_ADDRESS).unwrap().entries();
+    let addresses: Vec<_> = entries.iter().map(|e| (e.nbma.ip(), e.protocol.ip())).collect();
+    assert_eq!(
+        addresses,
+        [
+            (Some(ip("172.16.10.1")), Some(ip("10.1.1.254"))),
+            (Some(ip("192.0.2.2")), Some(ip("10.1.1.1")))
+        ]
+    );
+    assert_eq!(cloud.servers(one)[0].outside_nbma, Some(ip("192.0.2.2")));
+    let nat = Trace::BehindNat { outside: ip("192.0.2.2") };
+    assert!(cloud.nodes[one].given.traces.iter().any(|traced| traced.trace == nat));
+}
+
+#[test]
+fn a_request_without_nat_extension_gets_none() {
+    let mut hub = up(hub());
+    let packet = request(SPOKE, "10.1.1.1", |packet| {
+        packet.extensions.retain(|e| e.extension_type != ExtensionType::NAT_ADDRESS);
+    });
+    let link = peer(1, "192.0.2.2", "one");
+    hub.handle_packet(Instant::EPOCH, &link, &packet).unwrap();
+    let reply = Packet::parse(&transmits(&mut hub)[0].packet).unwrap();
+    assert_eq!(reply.extension(ExtensionType::NAT_ADDRESS), None);
+    assert!(hub.cache(Instant::EPOCH).next().unwrap().flags.nat);
+}
+
+#[test]
+fn a_client_that_does_not_know_the_servers_address_is_served() {
+    for destination in ["10.1.1.1", "10.1.1.255", "10.1.1.254"] {
+        let mut hub = up(hub());
+        let packet =
+            request(SPOKE, "10.1.1.1", |p| p.destination_protocol = ip(destination).into());
+        assert_eq!(register(&mut hub, 0, &peer(1, SPOKE, "one"), &packet), [0]);
+    }
+    let mut hub = up(hub());
+    let packet = request(SPOKE, "10.1.1.1", |p| p.destination_protocol = ip("10.1.1.2").into());
+    let destination = ip("10.1.1.2");
+    assert_eq!(
+        hub.handle_packet(Instant::EPOCH, &peer(1, SPOKE, "one"), &packet),
+        Err(Discard::NotForUs { destination })
+    );
+}
+
+#[test]
+fn multicast_goes_to_each_link_once() {
+    let mut hub = up(hub().multicast_static(vec![ip("172.16.7.1")]));
+    let link = peer(5, SPOKE, "one");
+    for address in ["10.1.1.1", "10.1.1.2"] {
+        register(&mut hub, 0, &link, &request(SPOKE, address, |_| {}));
+    }
+    register(&mut hub, 0, &peer(3, "172.16.2.1", "two"), &request(SPOKE, "10.1.1.3", |_| {}));
+    hub.link_up(Instant::EPOCH, &peer(4, "172.16.7.1", "seven"));
+    hub.link_up(Instant::EPOCH, &peer(6, "172.16.8.1", "eight"));
+    let map = |hub: &Endpoint| state(hub, Instant::EPOCH).3;
+    assert_eq!(map(&hub), [LinkId(3), LinkId(4), LinkId(5)]);
+    // One of two bindings goes: the link stays.
+    hub.handle_packet(Instant::EPOCH, &link, &purge("10.1.1.1", 32, Flags::NO_REPLY)).unwrap();
+    assert_eq!(map(&hub), [LinkId(3), LinkId(4), LinkId(5)]);
+    hub.handle_packet(Instant::EPOCH, &link, &purge("10.1.1.2", 32, Flags::NO_REPLY)).unwrap();
+    hub.link_down(Instant::EPOCH, LinkId(4));
+    assert_eq!(map(&hub), [LinkId(3)]);
+    // The interface goes down and takes everything along.
+    events(&mut hub);
+    hub.interface_down(Instant::EPOCH);
+    assert_eq!(map(&hub), []);
+    assert!(events(&mut hub).contains(&Event::MulticastRemoved { link: LinkId(3) }));
+    assert_eq!((hub.cache(Instant::EPOCH).count(), hub.poll_timeout()), (0, None));
+}
+
+#[test]
+fn the_longest_match_is_the_next_hop() {
+    let map = |target, nbma| StaticMap { target, nbma: ip(nbma) };
+    let maps = vec![
+        map(Prefix::new(ip("10.0.0.0"), 8), "172.16.8.1"),
+        map(Prefix::new(ip("10.1.1.0"), 24), "172.16.24.1"),
+        map(Prefix::new(ip("0.0.0.0"), 0), "172.16.0.1"),
+    ];
+    let mut hub = up(hub().static_maps(maps));
+    register(&mut hub, 0, &peer(1, SPOKE, "one"), &request(SPOKE, "10.1.1.1", |_| {}));
+    let mut to = |address| hub.lookup(Instant::EPOCH, ip(address)).map(|hop| hop.nbma);
+    assert_eq!(to("10.1.1.1"), Some(ip(SPOKE)));
+    assert_eq!(to("10.1.1.2"), Some(ip("172.16.24.1")));
+    assert_eq!(to("10.2.1.1"), Some(ip("172.16.8.1")));
+    assert_eq!(to("192.0.2.1"), Some(ip("172.16.0.1")));
+    assert_eq!(to("2001:db8::1"), None);
+}
+
+#[test]
+fn what_a_peer_registered_stays_when_its_link_goes() {
+    let mut hub = up(hub());
+    let link = peer(1, SPOKE, "one");
+    hub.link_up(Instant::EPOCH, &link);
+    register(&mut hub, 0, &link, &request(SPOKE, "10.1.1.1", |_| {}));
+    events(&mut hub);
+    hub.link_down(Instant::EPOCH, LinkId(1));
+    assert_eq!(events(&mut hub), []);
+    let entry = hub.cache(Instant::EPOCH).next().unwrap();
+    assert_eq!((entry.kind, entry.link), (CacheKind::Dynamic, Some(LinkId(1))));
+}
+
+#[test]
+fn a_compulsory_extension_that_is_not_known_is_an_error() {
+    let mut hub = up(hub());
+    let unknown = |compulsory| {
+        request(SPOKE, "10.1.1.1", |packet| {
+            let extension = Extension {
+                extension_type: ExtensionType::new(77),
+                compulsory,
+                ..Extension::end()
+            };
+            packet.extensions.insert(1, extension);
+        })
+    };
+    let link = peer(1, SPOKE, "one");
+    hub.handle_packet(Instant::EPOCH, &link, &unknown(true)).unwrap();
+    let error = Packet::parse(&transmits(&mut hub)[0].packet).unwrap();
+    let Body::ErrorIndication(error) = error.body else { panic!("{error:?}") };
+    assert_eq!((error.code, error.offset), (ErrorCode::UNRECOGNIZED_EXTENSION, 56));
+    assert_eq!(hub.cache(Instant::EPOCH).count(), 0);
+    // Any other is repeated in the reply.
+    hub.handle_packet(Instant::EPOCH, &link, &unknown(false)).unwrap();
+    let reply = Packet::parse(&transmits(&mut hub)[0].packet).unwrap();
+    assert_eq!(reply.extensions[1].extension_type, ExtensionType::new(77));
+}
+
+#[test]
+fn a_configuration_that_claims_an_address_takes_it() {
+    let mut hub = up(hub());
+    register(&mut hub, 0, &peer(1, SPOKE, "one"), &request(SPOKE, "10.1.1.1", |_| {}));
+    events(&mut hub);
+    let map = StaticMap { target: host("10.1.1.1"), nbma: ip("172.16.77.1") };
+    let config = cloud::hub().static_maps(vec![map]).build().unwrap();
+    hub.set_config(Instant::EPOCH, Arc::new(config));
+    let target = host("10.1.1.1");
+    assert_eq!(
+        events(&mut hub),
+        [
+            Event::MulticastRemoved { link: LinkId(1) },
+            Event::CacheRemoved { target, nbma: ip(SPOKE), link: Some(LinkId(1)) },
+            Event::CacheAdded { target, nbma: ip("172.16.77.1"), link: None }
+        ]
+    );
+    assert_eq!(hub.poll_timeout(), None);
+    assert_eq!(CieCode(14), CieCode::UNIQUE_ADDRESS_ALREADY_REGISTERED);
+}
