@@ -6,7 +6,7 @@ use crate::crypto::CipherError;
 use crate::crypto::DiffieHellmanError;
 use crate::crypto::Group;
 use crate::wire::{
-    Cookie, ExchangeType, Flags, IdType, MessageId, NotifyType, ParseError, PayloadType, ProtocolId,
+    Cookie, ExchangeType, IdType, MessageId, NotifyType, ParseError, PayloadType, ProtocolId,
 };
 
 /// Why a datagram or a job's result changed nothing. Only counters and the trace ring know of it.
@@ -42,9 +42,6 @@ pub enum Discard {
     /// An exchange that this implementation does not speak, or not in this phase.
     #[error("peer used {0}, which is not spoken here")]
     Exchange(ExchangeType),
-    /// A flag that must not be set, or must be set, here.
-    #[error("peer set flags {0:?}, not acceptable in this message")]
-    Flags(Flags),
     /// The message ID is not what the exchange needs: zero in phase 1, not zero in phase 2.
     #[error("message id {0} does not fit the exchange")]
     UnexpectedMessageId(MessageId),
@@ -215,8 +212,6 @@ pub enum Deviation {
     NoEncapsulationMode,
     /// An encapsulation mode whose UDP variant does not fit the NAT detection of phase 1.
     EncapsulationVariant,
-    /// Reserved bits or bytes that are not zero.
-    ReservedNotZero,
     /// The responder's proxy identity names another address than ours, and we are behind a NAT.
     ProxyNamesNatAddress,
     /// An R-U-THERE with a sequence number that is not new.

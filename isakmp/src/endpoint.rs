@@ -1,5 +1,6 @@
 //! Tables, timers, demultiplexing and queues; no protocol rule.
 
+mod child;
 mod informational;
 mod key_log;
 mod peer;
@@ -27,9 +28,9 @@ use crate::{
     ProtectionId, Remote, Trace, Traced, Transmit,
 };
 
+use child::Child;
 pub use key_log::Phase1Key;
 use peer::{Peer, Wanted};
-use phase2::Child;
 
 /// Cisco's VPN client adds up to so many bytes after a message.
 const TOLERATED_EXCESS: usize = 16;

@@ -135,8 +135,6 @@ pub enum MajorInput {
     FromPeer,
     /// The machine itself.
     Internal,
-    /// A timer.
-    FromTimer,
 }
 
 impl fmt::Display for MajorInput {
@@ -145,7 +143,6 @@ impl fmt::Display for MajorInput {
             Self::FromIpsec => "IKE_MESG_FROM_IPSEC",
             Self::FromPeer => "IKE_MESG_FROM_PEER",
             Self::Internal => "IKE_MESG_INTERNAL",
-            Self::FromTimer => "IKE_MESG_FROM_TIMER",
         })
     }
 }

@@ -409,10 +409,6 @@ pub enum Trace {
         /// The new path.
         path: Path,
     },
-    /// A Diffie-Hellman job left.
-    JobStarted,
-    /// It came back.
-    JobFinished,
 
     // -- refusals --
     /// Input changed nothing.

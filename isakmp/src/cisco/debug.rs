@@ -293,8 +293,6 @@ impl fmt::Display for Debug<'_> {
             Trace::PeerMoved { path } => {
                 write!(f, "ISAKMP:({id}): peer {remote} is now at {}", path.remote)
             }
-            Trace::JobStarted => write!(f, "ISAKMP:({id}): Diffie-Hellman computation started"),
-            Trace::JobFinished => write!(f, "ISAKMP:({id}): Diffie-Hellman computation finished"),
 
             Trace::Discarded(reason) => {
                 write!(f, "ISAKMP:({id}): message from {peer} dropped: {reason}")

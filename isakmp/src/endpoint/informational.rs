@@ -6,7 +6,7 @@ use crate::phase1::{Phase1, Phase1State, SaId};
 use crate::wire::{
     Content, Cookie, Doi, Message, Notification, NotifyType, Payload, PayloadType, ProtocolId,
 };
-use crate::{CloseReason, Deviation, Discard, Path, PeerId, Trace};
+use crate::{CloseReason, Deviation, Discard, NodeEnd, Path, PeerId, Trace};
 
 use super::Endpoint;
 
@@ -83,7 +83,7 @@ impl Endpoint {
         }
         // A question or answer is a sign of life only with a number that is not a replay's.
         if !only_questions {
-            self.heard_from(id, path, false);
+            self.heard_from(id, path);
         }
         for notification in &notifications {
             if let Err(discard) = self.notified(id, path, notification) {
@@ -101,6 +101,11 @@ impl Endpoint {
             if let Err(discard) = self.deleted(id, &delete) {
                 self.trace_discard(id, discard);
             }
+        }
+        if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
+            let reason = NodeEnd::InformationalReceived;
+            let record = Trace::NodeDeleted { message_id, error: false, reason };
+            self.output.trace(negotiation, record);
         }
     }
 
@@ -142,7 +147,7 @@ impl Endpoint {
                 let record = Trace::DeadPeerDetectionSent { notify_type, sequence };
                 self.output.trace(negotiation, record);
                 if fresh {
-                    self.heard_from(id, path, true);
+                    self.heard_from(id, path);
                 }
                 if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
                     self.phase1.get_mut(&id)
@@ -160,7 +165,7 @@ impl Endpoint {
                 if asked != Some(sequence) {
                     return Err(Discard::DeadPeerDetection(sequence));
                 }
-                self.heard_from(id, path, true);
+                self.heard_from(id, path);
                 Ok(())
             }
             NotifyType::INITIAL_CONTACT => {

@@ -136,6 +136,9 @@ impl Endpoint {
             Ok(accepted) => accepted,
             Err(discard) => {
                 self.output.trace_all(&negotiation, notes);
+                if matches!(discard, Discard::NoPreSharedKey(_)) {
+                    self.output.trace(&negotiation, Trace::NoPreSharedKey);
+                }
                 if discard == Discard::NoProposalChosen && self.may_refuse() {
                     self.output.trace(&negotiation, Trace::Discarded(discard));
                     let notify_type = NotifyType::NO_PROPOSAL_CHOSEN;
@@ -607,6 +610,12 @@ impl Endpoint {
             self.release_half_open(id);
         }
         let Some(Phase1 { negotiation, state }) = self.phase1.remove(&id) else { return };
+        if state.established().is_some() {
+            let by_peer = reason == CloseReason::PeerDeleted;
+            let major = if by_peer { MajorInput::FromPeer } else { MajorInput::Internal };
+            let (old, new) = (StateKind::IkePhase1Complete, StateKind::IkeDestroyed);
+            self.output.transition(&negotiation, (major, MinorInput::Phase1Delete), old, new);
+        }
         self.output.trace(
             &negotiation,
             Trace::Phase1Deleted { role: negotiation.role, state: state.coarse(), reason },

@@ -6,63 +6,24 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use bytes::Bytes;
-use dmvpn_time::Instant;
 
-use crate::crypto::{Agreement, DiffieHellmanError, Group};
+use crate::crypto::{Agreement, DiffieHellmanError};
 use crate::main_mode::Waiting;
 use crate::output::Timer;
 use crate::phase1::{Answered, Phase1, Phase1State, SaId};
 use crate::quick_mode::responder::{self, Refusal};
-use crate::quick_mode::{self, Exchange, NewChild, Outcome, QuickMode, State};
-use crate::wire::{Delete, Message, MessageId, Notification, NotifyType, Payload};
+use crate::quick_mode::{self, Exchange, Outcome, QuickMode, State};
+use crate::wire::{Message, MessageId, Notification, NotifyType, Payload};
 use crate::{
-    ChildLifetime, CloseReason, Direction, Discard, Encapsulation, EspProposal, Event, InstallSa,
-    KeyEngineMessage, Mode, NodeEnd, Path, PeerId, ProtectionId, Role, SaLifetime, Selectors,
-    Trace, informational,
+    CloseReason, Direction, Discard, Event, KeyEngineMessage, NodeEnd, Path, PeerId, ProtectionId,
+    Role, Trace, informational,
 };
 
 use super::Endpoint;
 use super::peer::Wanted;
-use super::phase1::quarter;
 
 /// How long a complete quick mode answers the peer's duplicates.
 const REMEMBERED: Duration = Duration::from_secs(60);
-
-/// Wait before a failed re-keying is tried again.
-const REKEY_RETRY: Duration = Duration::from_secs(10);
-
-/// A pair of phase 2 SAs.
-#[derive(Debug)]
-pub(super) struct Child {
-    pub(super) peer: PeerId,
-    pub(super) protection: ProtectionId,
-    pub(super) role: Role,
-    pub(super) outbound_spi: u32,
-    pub(super) conn_ids: (u32, u32),
-    pub(super) transform: EspProposal,
-    pub(super) mode: Mode,
-    pub(super) selectors: Selectors,
-    pub(super) lifetime: SaLifetime,
-    pub(super) pfs: Option<Group>,
-    pub(super) created: Instant,
-    pub(super) rekey_of: Option<u32>,
-    /// Whether ESP goes in UDP.
-    pub(super) in_udp: bool,
-    /// Whether the outbound SA may be used.
-    pub(super) enabled: bool,
-    /// Whether a newer pair has taken its place.
-    pub(super) superseded: bool,
-}
-
-impl Child {
-    pub(super) const fn encapsulation(&self, path: &Path) -> Encapsulation {
-        if self.in_udp {
-            Encapsulation::Udp { local: path.local, remote: path.remote }
-        } else {
-            Encapsulation::None { local: path.local.ip(), remote: path.remote.ip() }
-        }
-    }
-}
 
 impl Endpoint {
     /// Starts phase 2 for a protection, after phase 1 if need be.
@@ -199,7 +160,7 @@ impl Endpoint {
             return Ok(());
         }
         let accepted = quick_mode.check(message, negotiation, established)?;
-        self.heard_from(id, path, true);
+        self.heard_from(id, path);
         let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
             self.phase1.get_mut(&id)
         else {
@@ -250,12 +211,12 @@ impl Endpoint {
                 self.output.trace(negotiation, record);
                 self.output.trace_all(negotiation, notes);
                 self.output.trace(negotiation, Trace::Discarded(discard));
-                self.heard_from(id, path, true);
+                self.heard_from(id, path);
                 self.refuse_quick_mode(id, message_id, notify_type);
                 return Ok(());
             }
         };
-        self.heard_from(id, path, true);
+        self.heard_from(id, path);
         let Some(inbound_spi) = self.allocate_spi() else {
             self.refuse_quick_mode(id, message_id, NotifyType::NO_PROPOSAL_CHOSEN);
             return Ok(());
@@ -456,310 +417,6 @@ impl Endpoint {
         }
     }
 
-    /// Tells the owner, and tries a re-keying again while there is time.
-    pub(super) fn negotiation_failed(
-        &mut self,
-        peer: PeerId,
-        protection: ProtectionId,
-        rekey_of: Option<u32>,
-        reason: CloseReason,
-    ) {
-        self.output.counters.failed = self.output.counters.failed.saturating_add(1);
-        self.output.event(Event::Failed { peer, protection, reason });
-        if let Some(spi) = rekey_of
-            && self.children.get(&spi).is_some_and(|child| !child.superseded)
-        {
-            self.output.timers.set(Timer::ChildRekey(spi), self.output.now + REKEY_RETRY);
-        }
-    }
-
-    /// Installs a pair of SAs.
-    fn install(&mut self, id: SaId, child: NewChild) {
-        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
-            self.phase1.get(&id)
-        else {
-            return;
-        };
-        let Some(peer_id) = negotiation.peer else { return };
-        let in_udp = established.udp.is_some();
-        let rekeying = negotiation.config.rekeying;
-        let path = negotiation.path;
-        let lifetime = self.sa_lifetime(child.lifetime, rekeying);
-        let now = self.output.now;
-        let conn_ids = (self.next_conn, self.next_conn.wrapping_add(1));
-        self.next_conn = self.next_conn.wrapping_add(2);
-        let installed = Child {
-            peer: peer_id,
-            protection: child.protection,
-            role: child.role,
-            outbound_spi: child.outbound_spi,
-            conn_ids,
-            transform: child.transform,
-            mode: child.mode,
-            selectors: child.selectors,
-            lifetime,
-            pfs: child.pfs,
-            created: now,
-            rekey_of: child.rekey_of,
-            in_udp,
-            enabled: false,
-            superseded: false,
-        };
-        let encapsulation = installed.encapsulation(&path);
-        let replaced = child.rekey_of.and_then(|spi| self.children.get(&spi));
-        let replaced = (child.rekey_of, replaced.map(|child| child.outbound_spi));
-        self.trace_for(id, Trace::KeyEngineEvent);
-        let sides = [
-            (
-                Direction::Inbound,
-                child.inbound_spi,
-                child.inbound_keys,
-                replaced.0,
-                path.local.ip(),
-                conn_ids.0,
-            ),
-            (
-                Direction::Outbound,
-                child.outbound_spi,
-                child.outbound_keys,
-                replaced.1,
-                path.remote.ip(),
-                conn_ids.1,
-            ),
-        ];
-        for (direction, spi, keys, rekey_of, destination, conn_id) in sides {
-            let agreed = ChildLifetime { seconds: lifetime.seconds, kilobytes: lifetime.kilobytes };
-            let transform = child.transform;
-            let record = Trace::SaCreated {
-                direction,
-                destination,
-                spi,
-                transform,
-                conn_id,
-                lifetime: agreed,
-            };
-            self.trace_for(id, record);
-            self.output.event(Event::InstallSa(InstallSa {
-                direction,
-                peer: peer_id,
-                protection: child.protection,
-                spi,
-                transform,
-                keys,
-                mode: child.mode,
-                selectors: child.selectors,
-                encapsulation,
-                lifetime,
-                rekey_of,
-            }));
-        }
-        let spi = child.inbound_spi;
-        self.outbound.insert((peer_id, child.outbound_spi), spi);
-        self.children.insert(spi, installed);
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
-            peer.children.insert(spi);
-        }
-        self.output.counters.phase2_completed =
-            self.output.counters.phase2_completed.saturating_add(1);
-        let life = Duration::from_secs(lifetime.seconds.into());
-        self.output.timers.set(Timer::ChildExpire(spi), now + life);
-        let early = self.jittered_margin(rekeying.margin, life);
-        // The responder waits half as long before the end, so that the two seldom start at once.
-        let early = if child.role == Role::Initiator { early } else { quarter(early) };
-        self.output.timers.set(Timer::ChildRekey(spi), now + life.saturating_sub(early));
-        if child.role == Role::Initiator {
-            self.enable(id, spi);
-        }
-    }
-
-    /// The lifetime of a pair, its volume lowered at random as IOS does.
-    fn sa_lifetime(&mut self, agreed: ChildLifetime, rekeying: crate::Rekeying) -> SaLifetime {
-        let kilobytes = agreed.kilobytes.map(|kilobytes| {
-            let whole = u64::from(kilobytes);
-            let percent = u64::from(rekeying.volume_jitter_percent);
-            let most = whole.saturating_mul(percent).checked_div(100).unwrap_or(0);
-            let off = if most == 0 { 0 } else { self.output.below(most) };
-            kilobytes.saturating_sub(u32::try_from(off).unwrap_or(0))
-        });
-        let soft_kilobytes = kilobytes.map(|kilobytes| {
-            let percent = u64::from(rekeying.volume_percent);
-            let soft = u64::from(kilobytes).saturating_mul(percent).checked_div(100);
-            u32::try_from(soft.unwrap_or(0)).unwrap_or(kilobytes)
-        });
-        SaLifetime { seconds: agreed.seconds, kilobytes, soft_kilobytes }
-    }
-
-    fn trace_for(&mut self, id: SaId, trace: Trace) {
-        if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
-            self.output.trace(negotiation, trace);
-        }
-    }
-
-    /// The outbound SA may be used from now on, in place of older ones.
-    fn enable(&mut self, id: SaId, spi: u32) {
-        let Some(child) = self.children.get_mut(&spi) else { return };
-        child.enabled = true;
-        let (peer, protection, role) = (child.peer, child.protection, child.role);
-        let outbound = child.outbound_spi;
-        if role == Role::Responder {
-            self.trace_for(id, Trace::KeyEngineEvent);
-            self.trace_for(id, Trace::EnableOutbound { spi: outbound });
-        }
-        if let Some(remote) = self.peers.get(&peer).map(|peer| peer.path.remote.ip()) {
-            let current = Trace::CurrentOutbound { peer: remote, spi: outbound };
-            self.trace_for(id, current);
-        }
-        self.output.event(Event::EnableOutbound { peer, protection, spi: outbound });
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.sending.insert(protection, spi);
-            // A wish that the peer has fulfilled.
-            if role == Role::Responder
-                && peer.wanted.get(&protection).is_some_and(|wanted| wanted.rekey_of.is_none())
-            {
-                peer.wanted.remove(&protection);
-            }
-        }
-        self.supersede(spi);
-    }
-
-    /// Finds which pairs for the same traffic are no longer needed.
-    ///
-    /// An initiator removes the pair that its new one was to replace. A pair that the peer
-    /// replaced is the peer's to remove; it is only not re-keyed from here any more. If both sides
-    /// initiated at once, the pair with the lower SPIs loses, on both sides alike, and its initiator
-    /// removes it. Each goes after a grace period, for packets on the way.
-    fn supersede(&mut self, new_spi: u32) {
-        let Some(new) = self.children.get(&new_spi) else { return };
-        let Some(peer) = self.peers.get(&new.peer) else { return };
-        let key =
-            |spi: u32, child: &Child| (spi.min(child.outbound_spi), spi.max(child.outbound_spi));
-        let mut ending = Vec::new();
-        let mut replaced = Vec::new();
-        for &spi in &peer.children {
-            let Some(old) = self.children.get(&spi) else { continue };
-            if spi == new_spi
-                || old.superseded
-                || !old.enabled
-                || old.protection != new.protection
-                || old.selectors != new.selectors
-            {
-                continue;
-            }
-            if new.rekey_of == Some(spi) {
-                ending.push(spi);
-            } else if old.role == new.role {
-                if new.role == Role::Responder {
-                    replaced.push(spi);
-                }
-            } else {
-                let (loser, child) =
-                    if key(spi, old) < key(new_spi, new) { (spi, old) } else { (new_spi, new) };
-                if child.role == Role::Initiator {
-                    ending.push(loser);
-                }
-            }
-        }
-        let grace = self.output.config.rekeying.grace;
-        let now = self.output.now;
-        for spi in ending {
-            if let Some(child) = self.children.get_mut(&spi) {
-                child.superseded = true;
-            }
-            self.output.timers.cancel(&Timer::ChildRekey(spi));
-            self.output.timers.set(Timer::ChildExpire(spi), now + grace);
-        }
-        for spi in replaced {
-            if let Some(child) = self.children.get_mut(&spi) {
-                child.superseded = true;
-            }
-            self.output.timers.cancel(&Timer::ChildRekey(spi));
-        }
-    }
-
-    /// Re-keys a pair.
-    pub(super) fn rekey_child(&mut self, spi: u32) {
-        let Some(child) = self.children.get(&spi) else { return };
-        if child.superseded || !child.enabled {
-            return;
-        }
-        let (peer, protection) = (child.peer, child.protection);
-        let wanted = Wanted { selectors: child.selectors, rekey_of: Some(spi) };
-        if let Some(path) = self.peers.get(&peer).map(|peer| peer.path) {
-            self.output.trace_on(&path, 0, Trace::ChildRekeying { spi });
-        }
-        self.want(peer, protection, wanted);
-    }
-
-    /// Removes a pair of SAs.
-    pub(super) fn remove_child(&mut self, spi: u32, reason: CloseReason) {
-        let Some(child) = self.children.remove(&spi) else { return };
-        self.spis.remove(&spi);
-        if self.outbound.get(&(child.peer, child.outbound_spi)) == Some(&spi) {
-            self.outbound.remove(&(child.peer, child.outbound_spi));
-        }
-        self.output.timers.cancel(&Timer::ChildRekey(spi));
-        self.output.timers.cancel(&Timer::ChildExpire(spi));
-        let peer = child.peer;
-        self.send_with_another(peer, child.protection, spi);
-        let sides = [(Direction::Inbound, spi), (Direction::Outbound, child.outbound_spi)];
-        let path = self.peers.get(&peer).map(|peer| peer.path);
-        for (direction, spi) in sides {
-            if let Some(path) = path {
-                let record = Trace::SaDeleted { direction, spi, reason };
-                self.output.trace_on(&path, 0, record);
-            }
-            self.output.event(Event::RemoveSa { direction, peer, spi, reason });
-        }
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.children.remove(&spi);
-        }
-    }
-
-    /// If `gone` is the pair in use, the newest that is left takes its place, so that nothing waits
-    /// while there is an SA to send with.
-    fn send_with_another(&mut self, peer_id: PeerId, protection: ProtectionId, gone: u32) {
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        if peer.sending.get(&protection) != Some(&gone) {
-            return;
-        }
-        peer.sending.remove(&protection);
-        let others = peer.children.iter().filter_map(|spi| {
-            let child = self.children.get(spi)?;
-            let fits = *spi != gone && child.enabled && child.protection == protection;
-            fits.then_some((child.created, *spi, child.outbound_spi))
-        });
-        let Some((_, inbound, spi)) = others.max() else { return };
-        peer.sending.insert(protection, inbound);
-        self.output.event(Event::EnableOutbound { peer: peer_id, protection, spi });
-    }
-
-    /// Removes pairs and tells the peer, if there is a phase 1 SA to do so.
-    pub(super) fn delete_children(&mut self, peer_id: PeerId, spis: &[u32], reason: CloseReason) {
-        if spis.is_empty() {
-            return;
-        }
-        if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) = self
-            .peers
-            .get(&peer_id)
-            .and_then(|peer| peer.current)
-            .and_then(|id| self.phase1.get_mut(&id))
-        {
-            let delete = Payload::Delete(Delete::esp(spis));
-            informational::send(negotiation, established, &[delete], &mut self.output);
-        }
-        for spi in spis {
-            self.remove_child(*spi, reason);
-        }
-    }
-
-    /// The pair of a peer with this inbound or outbound SPI.
-    pub(super) fn child_with(&self, peer: PeerId, spi: u32) -> Option<u32> {
-        if self.children.get(&spi).is_some_and(|child| child.peer == peer) {
-            return Some(spi);
-        }
-        self.outbound.get(&(peer, spi)).copied()
-    }
-
     /// The record of an SA that is asked for, as IOS prints it.
     pub(super) fn trace_sa_request(
         &mut self,
@@ -784,12 +441,12 @@ impl Endpoint {
         self.output.trace_on(&path, 0, Trace::SaRequest(request));
     }
 
-    /// Whether a message of an established SA moves the peer to another path.
+    /// A message of an established SA was found authentic and fresh: the peer is alive, and may have
+    /// moved to another path.
     ///
-    /// Only what is authenticated and `fresh`, which no replay is, does; only a peer behind a NAT
-    /// moves; and never if we are behind one ourselves, whose view of the peer is the true one
+    /// A replay does neither. Only a peer behind a NAT moves; and never if we are behind one ourselves, whose view of the peer is the true one
     /// (RFC 3947 §7).
-    pub(super) fn heard_from(&mut self, id: SaId, path: Path, fresh: bool) {
+    pub(super) fn heard_from(&mut self, id: SaId, path: Path) {
         let now = self.output.now;
         let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
             self.phase1.get_mut(&id)
@@ -800,8 +457,7 @@ impl Endpoint {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.last_inbound = now;
         peer.probe.unanswered = 0;
-        let may_move = fresh
-            && established.udp.is_some()
+        let may_move = established.udp.is_some()
             && established.nat.remote
             && !established.nat.local
             && path.transport == negotiation.path.transport
