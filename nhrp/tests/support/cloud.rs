@@ -159,6 +159,15 @@ impl Cloud {
         self.nodes.len() - 1
     }
 
+    /// A node crashes and starts again: it knows nothing, and what it told its owner is forgotten.
+    pub(crate) fn restart(&mut self, at: usize, config: ConfigBuilder, seed: u64) {
+        let now = self.now;
+        let node = &mut self.nodes[at];
+        node.endpoint = Endpoint::new(Arc::new(config.build().unwrap()), random(seed), now);
+        node.given.events.clear();
+        self.command(at, Endpoint::interface_up);
+    }
+
     /// The link by which `at` sees `peer`.
     pub(crate) fn link(&self, at: usize, peer: usize) -> Link {
         Link {
