@@ -293,23 +293,23 @@ impl Endpoint {
         }
     }
 
-    fn check_to_us(
+    /// Answers a request that cannot be acted on with an error indication, and says whether it
+    /// did.
+    fn refuse_request(
         &mut self,
         now: Instant,
         link: &Link,
         packet: &Packet,
         octets: &[u8],
-    ) -> Result<Option<()>, Discard> {
+    ) -> Result<bool, Discard> {
         let destination = received::ip(&packet.destination_protocol)?;
         if !self.is_to_us(packet, true) {
             return Err(Discard::NotForUs { destination });
         }
         // We would make the reply, so §5.3 asks that we understand what is compulsory.
-        if let Err(fault) = received::check_extensions(packet) {
-            self.answer_fault(now, link, packet, octets, fault)?;
-            return Ok(None);
-        }
-        Ok(Some(()))
+        let Err(fault) = received::check_extensions(packet) else { return Ok(false) };
+        self.answer_fault(now, link, packet, octets, fault)?;
+        Ok(true)
     }
 
     fn handle_registration(
@@ -325,7 +325,7 @@ impl Endpoint {
         if !self.registrations.permits(now, limit) {
             return Err(Discard::RegistrationRate { limit });
         }
-        if self.check_to_us(now, link, packet, octets)?.is_none() {
+        if self.refuse_request(now, link, packet, octets)? {
             return Ok(());
         }
         let registration = Registration::check(packet, message, link, &self.cache, &config)?;
@@ -347,7 +347,7 @@ impl Endpoint {
         octets: &[u8],
     ) -> Result<(), Discard> {
         let config = Arc::clone(&self.config);
-        if self.check_to_us(now, link, packet, octets)?.is_none() {
+        if self.refuse_request(now, link, packet, octets)? {
             return Ok(());
         }
         let purge = Purge::check(packet, message, link, &self.cache, &config)?;

@@ -4,8 +4,10 @@
 #[allow(dead_code, reason = "each test uses what it needs")]
 mod cloud;
 
-use std::sync::Arc;
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use cloud::{Cloud, Driver, endpoint, events, host, hub, ip, link, spoke, state, transmits};
 use dmvpn_nhrp::wire::{Body, Cie, CieCode, Packet, RequestId};
@@ -61,7 +63,7 @@ fn an_unanswered_request_is_repeated_after_1_2_4_to_64_seconds_with_the_same_oct
         waits.push(due.saturating_duration_since(now).as_secs());
         now = due;
         spoke.handle_timeout(now);
-        assert_eq!(transmits(&mut spoke), [first.clone()]);
+        assert_eq!(transmits(&mut spoke), core::slice::from_ref(&first));
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
     assert_eq!(spoke.counters().retransmitted, 9);
@@ -336,7 +338,7 @@ fn of_a_cluster_the_preferred_servers_are_registered_with_and_the_others_wait() 
     assert_eq!(cloud.cache(second).len(), 0);
 
     // The preferred one goes silent: it is asked on, and the other takes over.
-    cloud.command(first, |endpoint, now| endpoint.interface_down(now));
+    cloud.command(first, Endpoint::interface_down);
     cloud.run_for(Duration::from_secs(2410));
     assert_eq!(states(&cloud), [ServerState::Responding, ServerState::Expecting]);
     assert_eq!(cloud.cache(second).len(), 1);

@@ -5,8 +5,10 @@
 #[allow(dead_code, reason = "each test uses what it needs")]
 mod cloud;
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
 
 use cloud::{Cloud, Driver, Faults, Given, hub, identity, spoke};
 use dmvpn_nhrp::{CacheKind, Endpoint, Event, ServerState};

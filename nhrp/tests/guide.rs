@@ -4,7 +4,9 @@
 #[allow(dead_code, reason = "each test uses what it needs")]
 mod cloud;
 
-use std::time::Duration;
+extern crate alloc;
+
+use core::time::Duration;
 
 use cloud::{Cloud, Driver, hub, ip, spoke};
 use dmvpn_nhrp::cisco::{Debug, ShowCache, ShowServer};

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "each test uses what it needs")]
 mod cloud;
 
+extern crate alloc;
+
 use cloud::{endpoint, events, hub, ip, link, spoke, state, transmits};
 use dmvpn_nhrp::wire::{
     AuthenticationString, Body, ErrorCode, ErrorIndication, Extension, ExtensionType, Packet,
@@ -153,7 +155,7 @@ fn leniencies_have_their_names() {
     ] {
         let mut hub = up(endpoint(hub(), 1));
         hub.handle_packet(Instant::EPOCH, &from, &packet).unwrap();
-        let traces: Vec<_> = std::iter::from_fn(|| hub.poll_trace()).collect();
+        let traces: Vec<_> = core::iter::from_fn(|| hub.poll_trace()).collect();
         assert!(traces.iter().any(|traced| traced.trace == Trace::Deviation(deviation)));
         assert_eq!(hub.counters().deviations, 1);
         // Our answer has none of it.
@@ -200,7 +202,7 @@ fn a_traced_ring_holds_what_it_may_and_counts_the_rest() {
     let mut hub = up(endpoint(hub().trace_capacity(3), 1));
     let from = link(1, "172.16.1.1", "172.16.10.1");
     hub.handle_packet(Instant::EPOCH, &from, REQUEST).unwrap();
-    assert_eq!(std::iter::from_fn(|| hub.poll_trace()).count(), 3);
+    assert_eq!(core::iter::from_fn(|| hub.poll_trace()).count(), 3);
     assert!(hub.counters().traces_dropped > 10);
     let mut silent = up(endpoint(cloud::hub().trace_capacity(0), 1));
     silent.handle_packet(Instant::EPOCH, &from, REQUEST).unwrap();

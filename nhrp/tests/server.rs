@@ -4,8 +4,10 @@
 #[allow(dead_code, reason = "each test uses what it needs")]
 mod cloud;
 
-use std::sync::Arc;
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::time::Duration;
 
 use cloud::{
     Cloud, Driver, endpoint, events, host, hub, identity, ip, link, spoke, state, transmits,
@@ -41,10 +43,8 @@ fn request(nbma: &str, address: &str, change: impl FnOnce(&mut Packet)) -> Vec<u
 }
 
 fn message(packet: &mut Packet) -> &mut Message {
-    match &mut packet.body {
-        Body::RegistrationRequest(message) | Body::PurgeRequest(message) => message,
-        other => panic!("{other:?}"),
-    }
+    let Body::RegistrationRequest(message) = &mut packet.body else { panic!("no registration") };
+    message
 }
 
 fn not_unique(packet: &mut Packet) {

@@ -1,9 +1,9 @@
 //! Several endpoints, a network between them, and virtual time.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
@@ -66,11 +66,11 @@ pub(crate) struct Given {
 }
 
 pub(crate) fn transmits(endpoint: &mut Endpoint) -> Vec<Transmit> {
-    std::iter::from_fn(|| endpoint.poll_transmit()).collect()
+    core::iter::from_fn(|| endpoint.poll_transmit()).collect()
 }
 
 pub(crate) fn events(endpoint: &mut Endpoint) -> Vec<Event> {
-    std::iter::from_fn(|| endpoint.poll_event()).collect()
+    core::iter::from_fn(|| endpoint.poll_event()).collect()
 }
 
 /// What can be seen of an endpoint's state.
@@ -218,9 +218,9 @@ impl Cloud {
             match output {
                 0 => sent.extend(transmits(&mut node.endpoint)),
                 1 => node.given.events.extend(
-                    std::iter::from_fn(|| node.endpoint.poll_event()).map(|event| (now, event)),
+                    core::iter::from_fn(|| node.endpoint.poll_event()).map(|event| (now, event)),
                 ),
-                _ => node.given.traces.extend(std::iter::from_fn(|| node.endpoint.poll_trace())),
+                _ => node.given.traces.extend(core::iter::from_fn(|| node.endpoint.poll_trace())),
             }
         }
         node.given.transmits.extend(sent.iter().cloned().map(|transmit| (now, transmit)));
