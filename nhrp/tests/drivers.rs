@@ -81,7 +81,11 @@ fn assert_invariants(cloud: &Cloud) {
                 Event::MulticastRemoved { link } => assert!(multicast.remove(link)),
                 Event::NhsUp { address } => assert!(up.insert(*address)),
                 Event::NhsDown { address } => assert!(up.remove(address)),
-                _ => {}
+                Event::RegistrationRefused { .. }
+                | Event::CacheUpdated { .. }
+                | Event::AuthenticationFailed { .. }
+                | Event::ErrorReported { .. }
+                | _ => {}
             }
         }
         let (cache, _, _, map) = cloud::state(&node.endpoint, Instant::EPOCH);
