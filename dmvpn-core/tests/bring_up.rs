@@ -10,7 +10,7 @@ use cloud::guide::{self, Settings, TUNNEL, ip};
 use cloud::{Cloud, inner_packet};
 use dmvpn_core::isakmp::{EspEncryption, EspProposal, Jobs, Mode};
 use dmvpn_core::{
-    Event, InterfaceState, IpsecProfile, NextHop, SendError, Transport, TunnelId, TunnelMode,
+    Event, InterfaceState, IpsecProfile, NextHop, SendError, Transport, TunnelId, TunnelMode, nhrp,
 };
 
 #[test]
@@ -96,7 +96,8 @@ fn shutdown_says_goodbye_and_leaves_nothing_behind() {
         assert_eq!((sizes.peers, sizes.places, sizes.sessions, sizes.inbound), (0, 0, 0, 0));
         assert_eq!(node.isakmp().phase1().count(), 0);
         assert_eq!(node.isakmp().phase2().count(), 0);
-        assert_eq!(node.nhrp_cache(TUNNEL).filter(|entry| !entry.is_local()).count(), 0);
+        let dynamic = |entry: &nhrp::CacheView| entry.kind == nhrp::CacheKind::Dynamic;
+        assert_eq!(node.nhrp_cache(TUNNEL).filter(dynamic).count(), 0);
         assert_eq!(node.poll_timeout(), None, "nothing is left to do for {router}");
     }
     let down = |(_, event): &(_, Event)| matches!(event, Event::PeerDown { .. });

@@ -49,6 +49,7 @@ fn a_replayed_packet_is_discarded_and_changes_nothing() {
     assert_eq!(last.underlay.transport, Transport::Esp);
     let now = cloud.now;
     let cache = |cloud: &Cloud| cloud.routers[hub].node.nhrp_cache(TUNNEL).collect::<Vec<_>>();
+    cloud.routers[hub].node.handle_timeout(now);
     let before = cache(&cloud);
     let node = &mut cloud.routers[hub].node;
     let outcome = node.handle_packet(now, towards_hub(Transport::Esp), &mut last.packet.to_vec());

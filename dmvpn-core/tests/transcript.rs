@@ -49,7 +49,7 @@ fn normal(line: &str) -> String {
         let connection = (context.ends_with("ISAKMP:(") || context.ends_with("ISAKMP ("))
             && word != "0"
             && word.chars().all(|c| c.is_ascii_digit());
-        let after_words = ["SPI", "inserted successfully", "conn_id=", "(k/sec)= ("]
+        let after_words = ["SPI", "inserted successfully", "sa_conn_id=", "(k/sec)= ("]
             .iter()
             .any(|words| context.ends_with(words));
         if hexadecimal || long || connection || (after_words && word != "0") {
@@ -87,17 +87,22 @@ fn guide_lines(transcript: &str, heading: &str) -> Vec<String> {
         if let Some(at) = line.find("   (") {
             line.truncate(at);
         }
-        for remark in ["   and its fields", "  … attributes as on the spoke", " … ", "… the same"]
-        {
-            if let Some(at) = line.find(remark) {
+        // Lines on created associations are shortened in the middle, see below; others at the end.
+        let shortened = !line.contains("create_sa");
+        for remark in [
+            "   and its fields",
+            " (the seed prints",
+            "  … attributes as on the spoke",
+            "… the same",
+            " …",
+        ] {
+            if shortened && let Some(at) = line.find(remark) {
                 line.truncate(at);
-                if remark == "… the same" {
-                    break;
-                }
             }
         }
         let text = line.trim();
-        if text.contains("vendor id") || text.contains("vendor ID") {
+        let vendor_id = text.contains("vendor id") || text.contains("vendor ID");
+        if vendor_id && !text.starts_with("the twelve") {
             vendor_ids.push(text.to_owned());
         }
         match text {
@@ -107,6 +112,21 @@ fn guide_lines(transcript: &str, heading: &str) -> Vec<String> {
             }
             "ISAKMP:(0)::Started lifetime timer: 86400." if heading.contains("Hub") => {}
             "the twelve vendor id lines once more" => lines.extend(vendor_ids.iter().cloned()),
+            _ if text.contains("(proxy ") && text.contains("has spi") => {
+                let (direction, rest) = text.split_once(" (proxy ").expect("it is there");
+                let (proxy, rest) = rest.split_once(')').expect("it is closed");
+                lines.extend([direction.to_owned(), format!("(proxy {proxy})"), rest.to_owned()]);
+            }
+            _ if text.starts_with("IPSEC(create_sa): sa created, ") => {
+                lines.push("IPSEC(create_sa): sa created,".to_owned());
+                let destination =
+                    text.split("sa_dest= ").nth(1).and_then(|rest| rest.split(',').next());
+                let destination = destination.expect("it has a destination");
+                lines.push(format!("(sa) sa_dest= {destination}, sa_proto= 50,"));
+                lines.push("sa_spi= 0xDD2AC2B3(3710567091),".to_owned());
+                lines.push("sa_trans= esp-3des esp-sha-hmac , sa_conn_id= #".to_owned());
+                lines.push("sa_lifetime(k/sec)= (4536779/3600)".to_owned());
+            }
             _ => lines.push(text.to_owned()),
         }
     }

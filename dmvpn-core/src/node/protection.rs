@@ -89,7 +89,10 @@ impl Node {
     }
 
     pub(super) fn reopen(&mut self, now: Instant, id: PeerId) {
-        if self.peers.get(&id).is_some_and(|peer| peer.wanted && peer.outbound.is_none()) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.wanted && peer.outbound.is_none() {
+            // The attempt before is over; only its pause kept the socket from opening.
+            peer.socket = SocketState::Closed;
             self.open(now, id);
         }
     }
