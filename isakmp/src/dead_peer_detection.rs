@@ -12,12 +12,33 @@ use crate::wire::{Notification, NotifyType, Payload};
 /// Our questions to a peer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Probe {
-    /// The sequence number used last.
+    /// The first sequence number used, and the last.
+    pub(crate) first: u32,
     pub(crate) sequence: u32,
     /// Questions since the last sign of life.
     pub(crate) unanswered: u32,
     /// The highest sequence number that the peer asked with.
     pub(crate) highest_received: Option<u32>,
+}
+
+impl Probe {
+    /// Whether a question of the peer is new: it counts upwards, and it is none of ours sent back.
+    pub(crate) fn is_fresh(&self, sequence: u32) -> bool {
+        let ours = self.first != 0 && (self.first..=self.sequence).contains(&sequence);
+        !ours && self.highest_received.is_none_or(|highest| sequence > highest)
+    }
+
+    /// The next sequence number: random at first, in the lower half (RFC 3706 §6.2).
+    pub(crate) fn next(&mut self, random: u32) -> u32 {
+        if self.first == 0 {
+            self.first = (random >> 1).saturating_add(1);
+            self.sequence = self.first;
+        } else {
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.sequence
+    }
 }
 
 /// R-U-THERE or its answer (RFC 3706 §5.3): the SPI is both cookies.

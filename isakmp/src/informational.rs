@@ -46,7 +46,11 @@ pub(crate) fn check(message: &Message<'_>, phase1: &Established) -> Result<Accep
     if message_id == MessageId::ZERO {
         return Err(Discard::UnexpectedMessageId(message_id));
     }
-    if phase1.message_ids.contains(message_id) || phase1.quick_modes.contains_key(&message_id) {
+    // Both directions use the same hash: a message of our own sent back would verify as well.
+    if phase1.message_ids.contains(message_id)
+        || phase1.own_message_ids.contains(message_id)
+        || phase1.quick_modes.contains_key(&message_id)
+    {
         return Err(Discard::MessageIdReused(message_id));
     }
     let (plain, _) = phase1.keys.open(&phase1.keys.first_iv(message_id), body)?;
@@ -84,7 +88,7 @@ pub(crate) fn send(
     output: &mut Output,
 ) {
     let message_id = fresh_message_id(phase1, output);
-    phase1.message_ids.insert(message_id);
+    phase1.own_message_ids.insert(message_id);
     let header = Header { message_id, ..sa.header(ExchangeType::INFORMATIONAL) };
     let mut chain = Chain::new();
     for payload in payloads {
@@ -121,6 +125,7 @@ pub(crate) fn fresh_message_id(phase1: &Established, output: &mut Output) -> Mes
         let id = MessageId(output.rng.next_u32());
         if id != MessageId::ZERO
             && !phase1.message_ids.contains(id)
+            && !phase1.own_message_ids.contains(id)
             && !phase1.quick_modes.contains_key(&id)
         {
             return id;

@@ -144,7 +144,10 @@ pub(crate) struct Established {
     pub(crate) dead_peer_detection: bool,
     /// Quick modes under way, and complete ones until they are forgotten.
     pub(crate) quick_modes: BTreeMap<MessageId, QuickMode>,
+    /// Those that the peer used, and those that we did: apart, so that our own many do not push out
+    /// what tells a replay.
     pub(crate) message_ids: MessageIds,
+    pub(crate) own_message_ids: MessageIds,
     /// Notifications that came with the last message of main mode.
     pub(crate) notifications: Vec<Notification<'static>>,
 }

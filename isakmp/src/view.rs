@@ -10,7 +10,7 @@ use crate::{
     ProtectionId, Role, SaLifetime, Selectors, StateKind,
 };
 
-/// A phase 1 SA: a row of `show crypto isakmp sa detail`, and the IKE line of
+/// A phase 1 SA as of the time last seen: a row of `show crypto isakmp sa detail`, and the IKE line of
 /// `show crypto session detail`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase1View {
@@ -51,7 +51,7 @@ pub struct SuiteView {
     pub group: Group,
 }
 
-/// A pair of phase 2 SAs: the IKE side of `show crypto ipsec sa` and of
+/// A pair of phase 2 SAs as of the time last seen: the IKE side of `show crypto ipsec sa` and of
 /// `show crypto session detail`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase2View {

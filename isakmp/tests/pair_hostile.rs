@@ -109,6 +109,50 @@ fn replayed_messages_change_nothing() {
     pair.assert_connected();
 }
 
+/// Both directions use the same hash: what we sent must not count when it comes back.
+#[test]
+fn our_own_protected_messages_reflected_change_nothing() {
+    let dpd = Some(dmvpn_isakmp::DeadPeerDetection::default());
+    let config = || guide_config().dead_peer_detection(dpd).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    pair.connect();
+    pair.run_for(Duration::from_secs(100));
+    for host in [0, 1] {
+        let path = pair.path_to(host);
+        // Not the first, which is as good as any stranger's.
+        let sent: Vec<_> =
+            pair.hosts[host].sent.iter().skip(1).map(|(_, t)| t.payload.clone()).collect();
+        let before = pair.hosts[host].sent.len();
+        for message in sent {
+            pair.deliver(host, path, &message);
+        }
+        assert_eq!(pair.hosts[host].sent.len(), before, "nothing is answered");
+    }
+    pair.assert_connected();
+}
+
+/// An old answer to dead peer detection, played again and again, does not keep the dead alive.
+#[test]
+fn replayed_signs_of_life_do_not_count() {
+    let dpd = Some(dmvpn_isakmp::DeadPeerDetection::default());
+    let config = || guide_config().dead_peer_detection(dpd).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    pair.connect();
+    pair.run_for(Duration::from_secs(100));
+    let captured: Vec<_> = pair.hosts[1].sent.iter().map(|(_, t)| t.payload.clone()).collect();
+    pair.meddler = Some(Box::new(|copies, _| copies.clear()));
+    let path = pair.path_to(0);
+    for _ in 0..60 {
+        pair.run_for(Duration::from_secs(1));
+        for message in &captured {
+            pair.deliver(0, path, message);
+        }
+    }
+    assert_eq!(pair.hosts[0].endpoint.peers().count(), 0, "it was found dead all the same");
+}
+
 fn first_message() -> Vec<u8> {
     let mut pair = Pair::guide();
     pair.connect();

@@ -161,6 +161,28 @@ fn a_change_of_the_nats_mapping_is_followed() {
     pair.assert_one_pair();
 }
 
+/// A renegotiation starts at port 500 again, where Cisco's routers want it, and floats again.
+#[test]
+fn renegotiation_of_phase_1_behind_a_nat() {
+    let short = dmvpn_isakmp::Policy { lifetime: 900, ..pair::GUIDE_POLICY };
+    let config = || guide_config().policies(vec![short]).build().unwrap();
+    let mut pair = Pair::between(config(), INSIDE, config(), HUB, 3);
+    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
+    pair.protect_guide();
+    pair.connect();
+    pair.run_for(Duration::from_secs(7200));
+    pair.assert_connected();
+    pair.assert_one_pair();
+    in_udp(&pair);
+    let first_messages = pair.hosts[0].sent.iter().filter(|(_, t)| t.payload.len() == 164);
+    assert!(first_messages.clone().count() >= 8);
+    assert!(pair.hosts[1].endpoint.peers().count() == 1);
+    let starts = first_messages.filter(|(_, t)| t.payload[18] == 2 && t.payload[8..16] == [0; 8]);
+    assert!(
+        starts.clone().count() >= 8 && { starts.clone().all(|(_, t)| t.path.remote.port() == 500) }
+    );
+}
+
 /// A message that was good once moves nobody when it is played again from elsewhere.
 #[test]
 fn replays_do_not_move_a_peer() {

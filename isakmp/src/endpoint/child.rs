@@ -19,8 +19,12 @@ use super::Endpoint;
 use super::peer::Wanted;
 use super::phase1::quarter;
 
+/// Pairs of one peer that are kept: one that negotiates ever more without deleting any loses those
+/// that are replaced, then the oldest.
+const PAIRS_PER_PEER: usize = 64;
+
 /// Wait before a failed re-keying is tried again.
-const REKEY_RETRY: Duration = Duration::from_secs(10);
+pub(super) const REKEY_RETRY: Duration = Duration::from_secs(10);
 
 /// A pair of phase 2 SAs.
 #[derive(Debug)]
@@ -137,6 +141,7 @@ impl Endpoint {
             }));
         }
         let spi = child.inbound_spi;
+        self.make_room(peer_id);
         self.outbound.insert((peer_id, child.outbound_spi), spi);
         self.children.insert(spi, installed);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
@@ -152,6 +157,19 @@ impl Endpoint {
         self.output.timers.set(Timer::ChildRekey(spi), now + life.saturating_sub(early));
         if child.role == Role::Initiator {
             self.enable(id, spi);
+        }
+    }
+
+    fn make_room(&mut self, peer_id: PeerId) {
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        if peer.children.len() < PAIRS_PER_PEER {
+            return;
+        }
+        let least = peer.children.iter().copied().min_by_key(|spi| {
+            self.children.get(spi).map(|child| (!child.superseded, child.created))
+        });
+        if let Some(spi) = least {
+            self.delete_children(peer_id, &[spi], CloseReason::Superseded);
         }
     }
 

@@ -136,7 +136,7 @@ impl Endpoint {
                 let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
                 // RFC 3706 §6.2 wants numbers that only grow; after a restart of its process a
                 // peer may count anew, and an answer costs nothing.
-                let fresh = peer.probe.highest_received.is_none_or(|highest| sequence > highest);
+                let fresh = peer.probe.is_fresh(sequence);
                 if fresh {
                     peer.probe.highest_received = Some(sequence);
                 } else {

@@ -14,10 +14,11 @@ use crate::quick_mode::offer;
 use crate::wire::{Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, phase1};
 use crate::{
     CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, Role, StateKind,
-    Trace, dead_peer_detection, informational,
+    Trace, Transport, dead_peer_detection, informational,
 };
 
 use super::Endpoint;
+use super::child::REKEY_RETRY;
 
 /// Established SAs of one peer that are kept; a peer that starts one after the other without ever
 /// deleting any loses the oldest.
@@ -38,7 +39,18 @@ impl Endpoint {
         if under_way {
             return;
         }
-        let path = peer.path;
+        let config = &self.output.config;
+        // A peer that we know by address is found at the ISAKMP port, whatever ports the last SA
+        // ended up with: Cisco's routers take no first message on the other one. One that came to
+        // us is reached where it is.
+        let path = match peer.target {
+            Some(target) if !config.forces_encapsulation() => Path {
+                local: (peer.path.local.ip(), config.ports.ike).into(),
+                remote: (target, config.ports.ike).into(),
+                transport: Transport::Isakmp,
+            },
+            _ => peer.path,
+        };
         let replaces: Vec<SaId> = peer.current.into_iter().collect();
         let initial_contact = self.output.config.initial_contact
             && peer.current.is_none()
@@ -370,6 +382,8 @@ impl Endpoint {
                 peer.path = path;
                 peer.last_inbound = now;
                 peer.probe.unanswered = 0;
+                // The peer may count anew with the new SA.
+                peer.probe.highest_received = None;
                 peer.up_since = peer.up_since.or(Some(now));
                 peer.behind_nat = nat.local && in_udp;
                 moved
@@ -663,6 +677,17 @@ impl Endpoint {
         if peer.current == Some(id) {
             peer.current = newest;
         }
+        if was_half_open {
+            // A renegotiation that failed is tried again while there is time.
+            let again = self.output.now + REKEY_RETRY;
+            for old in &negotiation.replaces {
+                let timers = &mut self.output.timers;
+                if timers.get(&Timer::Phase1Expire(*old)).is_some_and(|end| end > again) {
+                    timers.set(Timer::Phase1Rekey(*old), again);
+                }
+            }
+        }
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         // What waited for this negotiation has nothing to wait for, unless another is under way.
         if was_half_open && peer.phase1.is_empty() {
             let wanted = core::mem::take(&mut peer.wanted);
@@ -695,13 +720,8 @@ impl Endpoint {
             self.close_peer(peer_id, CloseReason::PeerDead { attempts: dpd.attempts }, false);
             return;
         }
-        if peer.probe.sequence == 0 {
-            // RFC 3706 §6.2: random at first, the high bit clear.
-            peer.probe.sequence = self.output.rng.next_u32() >> 1;
-        }
-        peer.probe.sequence = peer.probe.sequence.wrapping_add(1);
-        peer.probe.unanswered = peer.probe.unanswered.saturating_add(1);
-        let sequence = peer.probe.sequence;
+        let random = if peer.probe.first == 0 { self.output.rng.next_u32() } else { 0 };
+        let sequence = peer.probe.next(random);
         let notify_type = NotifyType::R_U_THERE;
         let question = dead_peer_detection::notification(negotiation, notify_type, sequence);
         let record = Trace::DeadPeerDetectionSent { notify_type, sequence };

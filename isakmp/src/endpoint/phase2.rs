@@ -78,7 +78,7 @@ impl Endpoint {
         };
         let output = &mut self.output;
         let message_id = informational::fresh_message_id(established, output);
-        established.message_ids.insert(message_id);
+        established.own_message_ids.insert(message_id);
         let mut exchange = Exchange {
             message_id,
             role: Role::Initiator,
@@ -193,7 +193,9 @@ impl Endpoint {
         else {
             return Err(Discard::NoKeyYet);
         };
-        if established.message_ids.contains(message_id) {
+        if established.message_ids.contains(message_id)
+            || established.own_message_ids.contains(message_id)
+        {
             return Err(Discard::MessageIdReused(message_id));
         }
         let limit = negotiation.config.limits.quick_modes;

@@ -368,6 +368,7 @@ impl Keyed {
             dead_peer_detection: self.dead_peer_detection,
             quick_modes: alloc::collections::BTreeMap::new(),
             message_ids: MessageIds::default(),
+            own_message_ids: MessageIds::default(),
             notifications: authentication.notifications,
         }
     }
