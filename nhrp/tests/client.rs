@@ -288,6 +288,17 @@ fn interface_down_withdraws_the_registration_and_stops_everything() {
     let now = Instant::from_secs(1);
     let reply = reply_to(&request, |_| {});
     assert_eq!(spoke.handle_packet(now, &to_hub(), &reply), Err(Discard::InterfaceDown));
+    // A server that went silent may still know us.
+    let mut silent = up(cloud::spoke(1).holding_time(300));
+    let request = transmits(&mut silent).remove(0).packet;
+    silent.handle_packet(Instant::EPOCH, &to_hub(), &reply_to(&request, |_| {})).unwrap();
+    while silent.servers().next().unwrap().state == ServerState::Responding {
+        let now = silent.poll_timeout().unwrap();
+        silent.handle_timeout(now);
+    }
+    transmits(&mut silent);
+    silent.interface_down(Instant::from_secs(200));
+    assert_eq!(transmits(&mut silent).len(), 1);
     // Nothing is withdrawn that no server knows.
     let mut unknown = up(cloud::spoke(1));
     transmits(&mut unknown);

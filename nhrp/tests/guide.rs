@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use cloud::{Cloud, Driver, hub, ip, spoke};
 use dmvpn_nhrp::cisco::{Debug, ShowCache, ShowServer};
-use dmvpn_nhrp::{Event, LinkId, ServerState};
+use dmvpn_nhrp::{Endpoint, Event, LinkId, ServerState};
 
 /// Hub 0 and spoke 1, as dmvpn-core drives them: the interface comes up on both; the spoke's tunnel
 /// protection is up after two seconds, then its line protocol.
@@ -24,7 +24,7 @@ fn guide() -> Cloud {
             endpoint.register(now);
         });
     }
-    cloud.command(spoke, |endpoint, now| endpoint.interface_up(now));
+    cloud.command(spoke, Endpoint::interface_up);
     cloud.run_for(Duration::from_secs(2));
     let link = cloud.link(spoke, hub);
     cloud.command(spoke, |endpoint, now| {

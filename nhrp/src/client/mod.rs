@@ -373,7 +373,6 @@ impl Client {
     fn fail(&mut self, address: IpAddr, ctx: &mut Context<'_>) {
         let Some(server) = self.servers.get_mut(&address) else { return };
         server.failed = true;
-        server.registered = None;
         server.transition(ServerState::Expecting, ctx);
         self.settle(ctx);
     }

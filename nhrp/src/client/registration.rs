@@ -142,6 +142,7 @@ impl Client {
             ctx.output
                 .trace(ctx.now, server.subject(), || Trace::RefusalReceived { address, code });
             ctx.output.event(Event::RegistrationRefused { address, code });
+            server.registered = None;
             self.timers.set(address, ctx.now + LONGEST_WAIT);
             self.fail(address, ctx);
             return;
