@@ -144,8 +144,8 @@ impl Record {
     /// The switch that shows it; none for system messages.
     pub(crate) fn switch(&self) -> Option<Switch> {
         match self {
-            Self::Isakmp(_) => Some(Switch::Isakmp),
-            Self::Nhrp(..) => Some(Switch::NhrpActivity),
+            Self::Isakmp(traced) => isakmp_switch(&traced.trace),
+            Self::Nhrp(_, traced) => Some(nhrp_switch(&traced.trace)),
             Self::Socket(socket) => Some(match socket.change {
                 SocketChange::Listening
                 | SocketChange::ActiveOpen
@@ -159,6 +159,46 @@ impl Record {
             }),
             Self::System(_) => None,
         }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "what belongs to no other switch")]
+const fn isakmp_switch(trace: &dmvpn_isakmp::Trace) -> Option<Switch> {
+    use dmvpn_isakmp::Trace;
+    Some(match trace {
+        // `%CRYPTO-6-ISAKMP_ON_OFF` is a system message.
+        Trace::On | Trace::Off => return None,
+        Trace::Discarded(_) | Trace::Deviation(_) => Switch::IsakmpError,
+        Trace::ProposalNotAcceptable { .. } => Switch::IpsecError,
+        Trace::SaRequest(_)
+        | Trace::ValidateProposal(_)
+        | Trace::KeyEngineEvent
+        | Trace::SaCreated { .. }
+        | Trace::EnableOutbound { .. }
+        | Trace::CurrentOutbound { .. }
+        | Trace::SaDeleted { .. } => Switch::Ipsec,
+        _ => Switch::Isakmp,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "what belongs to no other switch")]
+const fn nhrp_switch(trace: &dmvpn_nhrp::Trace) -> Switch {
+    use dmvpn_nhrp::Trace;
+    match trace {
+        Trace::PacketSent { .. } | Trace::PacketReceived { .. } => Switch::NhrpProtocol,
+        Trace::CacheAdd { .. }
+        | Trace::CacheUpdate { .. }
+        | Trace::CacheDelete { .. }
+        | Trace::SubblockInserted { .. }
+        | Trace::ConvertedToExternal { .. } => Switch::NhrpCache,
+        Trace::RegistrationInitial { .. } | Trace::RegistrationRetransmit { .. } => {
+            Switch::NhrpRate
+        }
+        Trace::AuthenticationFailed
+        | Trace::ErrorReported { .. }
+        | Trace::Discarded(_)
+        | Trace::Deviation(_) => Switch::NhrpError,
+        _ => Switch::NhrpActivity,
     }
 }
 

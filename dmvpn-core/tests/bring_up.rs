@@ -163,7 +163,7 @@ fn two_tunnels_share_one_protection() {
     let spoke = cloud.add(second(settings.spoke(), "10.2.2.1"));
     let both = |cloud: &Cloud| {
         [TUNNEL, TunnelId(1)].iter().all(|id| {
-            let up = dmvpn_core::nhrp::ServerState::Responding;
+            let up = nhrp::ServerState::Responding;
             cloud.routers[spoke].node.nhrp_servers(*id).any(|server| server.state == up)
         })
     };

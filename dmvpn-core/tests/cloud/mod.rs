@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use dmvpn_core::cisco::Debug;
+use dmvpn_core::debug::Debug as Filter;
 use dmvpn_core::{
     Config, Event, Instant, NextHop, Node, SendError, Transmit, Transport, TunnelConfig, TunnelId,
     Underlay,
@@ -74,6 +75,8 @@ pub(crate) struct Router {
     pub(crate) node: Node,
     pub(crate) events: Vec<(Instant, Event)>,
     pub(crate) debug: Vec<String>,
+    /// What of it is kept.
+    pub(crate) filter: Filter,
     pub(crate) sent: Vec<(Instant, Transmit)>,
     /// Inner packets that came out of a tunnel.
     pub(crate) delivered: Vec<Vec<u8>>,
@@ -94,6 +97,8 @@ pub(crate) struct Cloud {
     pub(crate) routers: Vec<Router>,
     pub(crate) faults: Faults,
     pub(crate) driver: Driver,
+    /// What new routers keep of their debug output.
+    pub(crate) filter: Filter,
     /// Whether any tunnel may send GRE in clear.
     pub(crate) clear_allowed: bool,
     pub(crate) underlay_packets: u64,
@@ -117,6 +122,7 @@ impl Cloud {
             routers: Vec::new(),
             faults: Faults::default(),
             driver: Driver::Strict,
+            filter: Filter::dmvpn_all(),
             clear_allowed: false,
             underlay_packets: 0,
             nats: BTreeMap::new(),
@@ -138,6 +144,7 @@ impl Cloud {
             node,
             events: Vec::new(),
             debug: Vec::new(),
+            filter: self.filter.clone(),
             sent: Vec::new(),
             delivered: Vec::new(),
             discards: 0,
@@ -274,7 +281,8 @@ impl Cloud {
                 }
                 _ => {
                     let traces = core::iter::from_fn(|| router.node.poll_trace());
-                    router.debug.extend(traces.map(|traced| Debug(&traced).to_string()));
+                    let shown = traces.filter(|traced| router.filter.shows(traced));
+                    router.debug.extend(shown.map(|traced| Debug(&traced).to_string()));
                 }
             }
         }
