@@ -300,6 +300,8 @@ impl Keyed {
             return Err(Discard::HashMismatch);
         }
         let (identity, deviation) = self.check_identity(identification, sa)?;
+        // Encrypted, but covered by no hash (RFC 2409 §5): a forger on the path can spoil one, not make
+        // one.
         let notifications = payloads.iter().filter_map(|received| {
             let Payload::Notification(notification) = &received.payload else { return None };
             Some(owned(notification))
