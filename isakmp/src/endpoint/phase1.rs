@@ -393,6 +393,7 @@ impl Endpoint {
         if notifications.iter().any(|n| n.notify_type == NotifyType::INITIAL_CONTACT) {
             self.initial_contact(peer_id, id, started);
         }
+        self.know_each_other(peer_id);
         self.arm_lifetime(id, lifetime);
         self.resolve_duplicates(peer_id, id, &replaces);
         self.output.event(Event::Phase1Up { peer: peer_id, identity, path, nat });
@@ -495,6 +496,17 @@ impl Endpoint {
         }
         for id in older {
             self.remove_phase1(id, CloseReason::InitialContact, false);
+        }
+    }
+
+    /// Main modes of ours that are still under way with a peer are no first contact any more: their
+    /// INITIAL-CONTACT would undo, at the peer, the SA that has just come up (RFC 2407 §4.6.3.3).
+    fn know_each_other(&mut self, peer_id: PeerId) {
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        for id in &peer.phase1 {
+            if let Some(sa) = self.phase1.get_mut(id) {
+                sa.negotiation.initial_contact = false;
+            }
         }
     }
 
@@ -695,6 +707,15 @@ impl Endpoint {
                 self.negotiation_failed(peer_id, protection, wanted.rekey_of, reason);
             }
         }
+        if was_half_open && self.is_dead(peer_id, reason) {
+            self.output.trace(&negotiation, Trace::PeerDead);
+            let CloseReason::NoAnswer { attempts } = reason else {
+                self.close_peer(peer_id, reason, false);
+                return;
+            };
+            self.close_peer(peer_id, CloseReason::PeerDead { attempts }, false);
+            return;
+        }
         self.reap_peer(peer_id, reason);
     }
 
@@ -705,6 +726,7 @@ impl Endpoint {
         let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
             peer.current.and_then(|id| self.phase1.get_mut(&id))
         else {
+            self.contact_silent_peer(peer_id);
             return;
         };
         let Some(dpd) = negotiation.config.dead_peer_detection else { return };
@@ -728,6 +750,39 @@ impl Endpoint {
         self.output.trace(negotiation, record);
         informational::send(negotiation, sa, &[question], &mut self.output);
         self.output.timers.set(Timer::DeadPeer(peer_id), now + dpd.retry);
+    }
+
+    /// Phase 2 SAs without a phase 1 to ask on: if the peer is silent, a new main mode asks. Whether
+    /// it is answered decides, see [`Self::remove_phase1`].
+    fn contact_silent_peer(&mut self, peer_id: PeerId) {
+        let Some(dpd) = self.output.config.dead_peer_detection else { return };
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        if peer.children.is_empty() {
+            return;
+        }
+        let now = self.output.now;
+        let due = peer.last_inbound + dpd.interval;
+        if due > now {
+            self.output.timers.set(Timer::DeadPeer(peer_id), due);
+            return;
+        }
+        self.start_main_mode(peer_id);
+        self.output.timers.set(Timer::DeadPeer(peer_id), now + dpd.interval);
+    }
+
+    /// Whether a peer that just left a main mode of ours unanswered has been silent on its phase 2
+    /// SAs as well, for as long as dead peer detection allows.
+    fn is_dead(&self, peer_id: PeerId, reason: CloseReason) -> bool {
+        let unanswered =
+            matches!(reason, CloseReason::NoAnswer { .. } | CloseReason::HalfOpenTimeout { .. });
+        let Some(dpd) = self.output.config.dead_peer_detection else { return false };
+        self.peers.get(&peer_id).is_some_and(|peer| {
+            let silent = self.output.now.saturating_duration_since(peer.last_inbound);
+            unanswered
+                && peer.phase1.is_empty()
+                && !peer.children.is_empty()
+                && silent >= dpd.interval
+        })
     }
 }
 
