@@ -8,6 +8,9 @@ use crate::{PeerId, TunnelId};
 
 /// Why a packet from the underlay changed nothing (contract rule 5). Counters and the trace ring
 /// know of it.
+///
+/// What an authentic ESP packet carried may be discarded too; its security association has then
+/// counted it as received, as RFC 4303 §3.4.3 demands of the replay window.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Discard {

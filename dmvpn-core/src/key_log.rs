@@ -1,9 +1,9 @@
 //! Session keys for decrypting a capture.
 
-use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use dmvpn_isakmp::crypto::Secret;
 use dmvpn_isakmp::{Encryption, EspProposal};
 
 /// A session key, handed out only where the configuration asks for it.
@@ -17,7 +17,7 @@ pub enum LoggedKey {
         /// The cipher.
         encryption: Encryption,
         /// The key.
-        key: Vec<u8>,
+        key: Secret,
     },
     /// The keys of an ESP security association.
     Esp {
@@ -30,9 +30,9 @@ pub enum LoggedKey {
         /// Its algorithms.
         transform: EspProposal,
         /// The encryption key, and the salt behind it where the algorithm has one.
-        encryption_key: Vec<u8>,
+        encryption_key: Secret,
         /// The integrity key, empty where the cipher authenticates as well.
-        integrity_key: Vec<u8>,
+        integrity_key: Secret,
     },
 }
 

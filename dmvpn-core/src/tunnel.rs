@@ -11,6 +11,8 @@ use dmvpn_isakmp::crypto::Group;
 use dmvpn_isakmp::{ChildLifetime, EspProposal, Mode};
 use thiserror::Error;
 
+use crate::node::esp_transform;
+
 /// The number of a tunnel interface: `TunnelId(0)` is `Tunnel0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TunnelId(pub u32);
@@ -100,6 +102,13 @@ pub enum TunnelConfigError {
     /// A protected tunnel without a transform set.
     #[error("ipsec profile {profile} has no transform set")]
     NoProposal {
+        /// The profile's name.
+        profile: String,
+    },
+    /// A transform set that ESP does not have: encryption without integrity, or both in one and
+    /// another integrity beside it.
+    #[error("ipsec profile {profile} has a transform set that does not authenticate once")]
+    Transform {
         /// The profile's name.
         profile: String,
     },
@@ -217,6 +226,9 @@ impl TunnelConfigBuilder {
         if let Some(profile) = &config.protection {
             if profile.proposals.is_empty() {
                 return Err(TunnelConfigError::NoProposal { profile: profile.name.clone() });
+            }
+            if profile.proposals.iter().any(|proposal| esp_transform(*proposal).is_none()) {
+                return Err(TunnelConfigError::Transform { profile: profile.name.clone() });
             }
             if profile.replay_window > 1024 {
                 return Err(TunnelConfigError::ReplayWindow { window: profile.replay_window });

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 use core::ops::Range;
+use core::time::Duration;
 
 use dmvpn_esp::{Opened, Payload};
 use dmvpn_gre::{Header, ProtocolType};
@@ -14,6 +15,7 @@ use crate::error::Discard;
 use crate::event::Event;
 use crate::interface::InterfaceState;
 use crate::peer::{PeerId, Whereabouts};
+use crate::trace::System;
 use crate::traffic_class;
 use crate::tunnel::{TunnelId, TunnelMode};
 use crate::underlay::{Transport, Underlay};
@@ -105,7 +107,7 @@ impl Node {
         let spi = u32::from_be_bytes(spi);
         let Some(inbound) = self.inbound.get_mut(&spi) else {
             self.counters.unknown_spi = self.counters.unknown_spi.saturating_add(1);
-            return Err(Discard::UnknownSpi { spi });
+            return self.tell_invalid_spi(now, underlay, spi);
         };
         let whole = 0..data.len();
         let opened = inbound.sa.open(data, whole)?;
@@ -113,9 +115,21 @@ impl Node {
         let association = &inbound.association;
         let (mode, selectors) = (association.mode, association.selectors);
         let soft_expired = inbound.wants_successor();
-        if let Some(ike) = self.peers.get(&id).and_then(|peer| peer.ike) {
+        let newest = match &opened {
+            Opened::Payload(payload) => payload.sequence == inbound.sa.highest_sequence(),
+            Opened::Dummy => false,
+        };
+        if let Some(peer) = self.peers.get(&id)
+            && let Some(ike) = peer.ike
+        {
             // From here on the packet is authentic.
             self.isakmp.handle_traffic(now, ike);
+            // RFC 3947 §7: the last valid packet says where the peer is; a late one does not.
+            let in_udp = underlay.transport == Transport::NatT && peer.whereabouts.port != 0;
+            if newest && in_udp && peer.remote() != underlay.remote {
+                self.isakmp.handle_moved(now, ike, underlay.remote);
+                self.settle(now);
+            }
             if soft_expired {
                 self.isakmp.handle_soft_expire(now, ike, spi);
                 self.settle(now);
@@ -147,6 +161,29 @@ impl Node {
         self.handle_gre(now, underlay, tunnel, id, data, gre)
     }
 
+    /// A peer that we share a phase 1 with sends on an association that we do not have: it is told,
+    /// since our delete was lost. The packet proves nothing, so it is told seldom.
+    fn tell_invalid_spi(
+        &mut self,
+        now: Instant,
+        underlay: Underlay,
+        spi: u32,
+    ) -> Result<Option<Inbound>, Discard> {
+        const PAUSE: Duration = Duration::from_secs(10);
+        let unknown = Err(Discard::UnknownSpi { spi });
+        let Some(ike) = self.session_at(underlay) else { return unknown };
+        let Some(session) = self.sessions.get_mut(&ike) else { return unknown };
+        if session.invalid_spi_told.is_some_and(|told| told + PAUSE > now) {
+            return unknown;
+        }
+        session.invalid_spi_told = Some(now);
+        let (destination, source) = (underlay.local.ip(), underlay.remote.ip());
+        self.system(now, System::InvalidSpi { destination, spi, source });
+        let told = self.isakmp.handle_invalid_spi(now, ike, spi);
+        self.settle(now);
+        if told { Ok(None) } else { unknown }
+    }
+
     /// GRE that came without ESP.
     fn handle_clear_gre(
         &mut self,
@@ -161,7 +198,7 @@ impl Node {
         // Fail closed: what protection covers is not accepted without it.
         if tunnel.protection.is_some() {
             self.counters.unprotected = self.counters.unprotected.saturating_add(1);
-            self.system(now, crate::trace::System::NotIpsec { destination: local, source: remote });
+            self.system(now, System::NotIpsec { destination: local, source: remote });
             return Err(Discard::Unprotected { tunnel: id, remote });
         }
         let stranger = Discard::UnknownPeer { tunnel: id, remote };

@@ -9,6 +9,7 @@ mod resolution;
 pub use access::TableSizes;
 pub use inbound::Inbound;
 pub use outbound::{NextHop, Outbound};
+pub(crate) use protection::esp_transform;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::interface::InterfaceState;
 use crate::key_log::LoggedKey;
-use crate::peer::{self, Peer, PeerId, Whereabouts};
+use crate::peer::{self, Peer, PeerId, SocketState, Whereabouts};
 use crate::trace::{Record, Ring, Socket, SocketChange, System, Traced};
 use crate::tunnel::{IpsecProfile, TunnelConfig, TunnelId, TunnelMode};
 use crate::underlay::{Transmit, Transport, Underlay};
@@ -54,10 +55,13 @@ pub struct Node {
     peers: BTreeMap<PeerId, Peer>,
     by_whereabouts: BTreeMap<Whereabouts, PeerId>,
     sessions: BTreeMap<dmvpn_isakmp::PeerId, Session>,
+    /// By our address and the other end's address and port.
+    by_path: BTreeMap<(IpAddr, IpAddr, u16), dmvpn_isakmp::PeerId>,
     inbound: BTreeMap<u32, peer::Inbound>,
     timers: Timers<Timer>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    /// Bounded like the other queues; dropped keys only cost a capture.
     keys: VecDeque<LoggedKey>,
     ring: Ring,
     /// A passive socket whose binding IOS would print next; read by the trace ring only.
@@ -77,6 +81,8 @@ struct Tunnel {
     gre: dmvpn_gre::Sender,
     interface: InterfaceState,
     protection: Option<ProtectionId>,
+    /// The other end of a point-to-point tunnel.
+    other_end: Option<PeerId>,
     counters: TunnelCounters,
 }
 
@@ -95,6 +101,8 @@ struct Session {
     identity: Option<Identity>,
     path: Option<Path>,
     peers: BTreeMap<ProtectionId, PeerId>,
+    /// When the other end was last told that it uses an association that is not there.
+    invalid_spi_told: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,6 +206,7 @@ impl Node {
             peers: BTreeMap::new(),
             by_whereabouts: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            by_path: BTreeMap::new(),
             inbound: BTreeMap::new(),
             timers: Timers::new(),
             transmits: VecDeque::new(),
@@ -262,6 +271,7 @@ impl Node {
                 gre,
                 interface: InterfaceState::AdministrativelyDown,
                 protection,
+                other_end: None,
                 counters: TunnelCounters::default(),
             },
         );
@@ -535,15 +545,17 @@ impl Node {
             remote,
             port: 0,
         };
-        let peer = self.peer_at(whereabouts);
+        // Another tunnel may share the socket, by whichever port it is reached.
+        let peer = self.peer_near(whereabouts).unwrap_or_else(|| self.peer_at(whereabouts));
+        self.set_other_end(id, peer);
         self.trace_socket(now, id, Some(remote), |profile| SocketChange::Opening { profile });
         self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_up);
         self.trace_socket(now, id, None, |_| SocketChange::Listening);
         self.join_protection(now, id, protection);
         self.trace_socket(now, id, Some(remote), |_| SocketChange::ActiveOpen);
+        self.join_flow(peer, id);
         self.want(now, peer);
-        // Another tunnel may share a socket that is open already.
-        if self.peers.get(&peer).is_some_and(|peer| peer.outbound.is_some()) {
+        if self.peers.get(&peer).is_some_and(|peer| peer.socket == SocketState::Open) {
             self.socket_up(now, peer);
         }
     }
@@ -553,6 +565,7 @@ impl Node {
         let whereabouts =
             Whereabouts { protection: None, local: tunnel.config.source, remote, port: 0 };
         let peer = self.peer_at(whereabouts);
+        self.set_other_end(id, peer);
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.wanted = true;
         }
@@ -615,6 +628,12 @@ impl Node {
         self.peers.insert(id, peer);
         self.by_whereabouts.insert(whereabouts, id);
         id
+    }
+
+    fn set_other_end(&mut self, id: TunnelId, peer: PeerId) {
+        if let Some(tunnel) = self.tunnels.get_mut(&id) {
+            tunnel.other_end = Some(peer);
+        }
     }
 
     /// The tunnels whose GRE a protection carries.

@@ -14,7 +14,7 @@ use crate::error::SendError;
 use crate::interface::InterfaceState;
 use crate::peer::{PeerId, Whereabouts};
 use crate::traffic_class;
-use crate::tunnel::{TunnelId, TunnelMode};
+use crate::tunnel::TunnelId;
 use crate::underlay::{Transport, Underlay};
 
 /// Whom a packet goes to.
@@ -101,15 +101,8 @@ impl Node {
     #[must_use]
     pub fn multicast_after(&self, id: TunnelId, after: Option<PeerId>) -> Option<PeerId> {
         let tunnel = self.tunnels.get(&id)?;
-        if let TunnelMode::PointToPoint { destination } = tunnel.config.mode {
-            let whereabouts = Whereabouts {
-                protection: tunnel.protection,
-                local: tunnel.config.source,
-                remote: destination,
-                port: 0,
-            };
-            let only = self.peer_near(whereabouts)?;
-            return (after != Some(only)).then_some(only);
+        if !tunnel.config.is_multipoint() {
+            return tunnel.other_end.filter(|only| after != Some(*only));
         }
         let mut cursor = after.map(|peer| dmvpn_nhrp::LinkId(peer.0));
         loop {
@@ -131,11 +124,9 @@ impl Node {
     ) -> Result<PeerId, SendError> {
         let address = match next_hop {
             NextHop::Peer(peer) => {
-                return self
-                    .peers
-                    .contains_key(&peer)
-                    .then_some(peer)
-                    .ok_or(SendError::NoPeer(peer));
+                // A peer of another tunnel may have another protection, or none.
+                let known = self.peers.get(&peer).is_some_and(|peer| peer.flows.contains_key(&id));
+                return known.then_some(peer).ok_or(SendError::NoPeer(peer));
             }
             NextHop::Protocol(address) => address,
         };
@@ -143,8 +134,8 @@ impl Node {
         let Some(tunnel) = self.tunnels.get_mut(&id) else { return Err(unresolved) };
         let (protection, local) = (tunnel.protection, tunnel.config.source);
         let at = |remote| Whereabouts { protection, local, remote, port: 0 };
-        if let TunnelMode::PointToPoint { destination } = tunnel.config.mode {
-            return self.peer_near(at(destination)).ok_or(unresolved);
+        if !tunnel.config.is_multipoint() {
+            return tunnel.other_end.ok_or(unresolved);
         }
         let Some(hop) = tunnel.nhrp.lookup(now, address) else {
             tunnel.counters.unresolved = tunnel.counters.unresolved.saturating_add(1);
@@ -156,15 +147,21 @@ impl Node {
             return Ok(PeerId(link.0));
         }
         // A static mapping, or a peer that went away: its socket is opened anew.
-        Ok(self.peer_near(at(hop.nbma)).unwrap_or_else(|| self.peer_at(at(hop.nbma))))
+        let peer = self.peer_near(at(hop.nbma)).unwrap_or_else(|| self.peer_at(at(hop.nbma)));
+        self.join_flow(peer, id);
+        Ok(peer)
     }
 
     /// The peer at a place, by whichever UDP port it is reached there; native ESP first.
     pub(super) fn peer_near(&self, whereabouts: Whereabouts) -> Option<PeerId> {
-        self.by_whereabouts
-            .range(whereabouts..=Whereabouts { port: u16::MAX, ..whereabouts })
-            .next()
-            .map(|(_, peer)| *peer)
+        self.peers_near(whereabouts).next()
+    }
+
+    /// The peers at a place, by the UDP port that they are reached at.
+    pub(super) fn peers_near(&self, place: Whereabouts) -> impl Iterator<Item = PeerId> + '_ {
+        let from = Whereabouts { port: 0, ..place };
+        let to = Whereabouts { port: u16::MAX, ..place };
+        self.by_whereabouts.range(from..=to).map(|(_, peer)| *peer)
     }
 
     /// GRE around `payload`, and ESP around GRE, where the tunnel is protected.

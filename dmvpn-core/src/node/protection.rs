@@ -14,6 +14,7 @@ use core::time::Duration;
 use dmvpn_esp::{
     Encryption, InboundSa, Integrity, Lifetime, OutboundSa, SaConfig, Spi, Transform, Volume,
 };
+use dmvpn_isakmp::crypto::Secret;
 use dmvpn_isakmp::{
     CloseReason, Direction, Encapsulation, EspEncryption, EspIntegrity, EspProposal, InstallSa,
     KeyEngineMessage, Path, ProtectionId, SaLifetime, Trace,
@@ -26,6 +27,7 @@ use crate::key_log::LoggedKey;
 use crate::peer::{Association, Inbound, Outbound, PeerId, SocketState, Whereabouts};
 use crate::trace::{Record, Socket, SocketChange};
 use crate::tunnel::TunnelId;
+use crate::underlay::{Transport, Underlay};
 
 impl Node {
     /// A tunnel starts to use a protection; the first one installs it.
@@ -102,7 +104,7 @@ impl Node {
     pub(super) fn open(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(protection) = peer.whereabouts.protection else { return };
-        if peer.outbound.is_some() || peer.socket == SocketState::Opening {
+        if peer.socket != SocketState::Closed {
             return;
         }
         let remote = peer.whereabouts.remote;
@@ -111,11 +113,44 @@ impl Node {
                 peer.ike = Some(ike);
                 peer.socket = SocketState::Opening;
                 let session = self.sessions.entry(ike).or_insert_with(Session::new);
-                session.peers.insert(protection, id);
+                let before = session.peers.insert(protection, id);
+                if let Some(before) = before.filter(|before| *before != id) {
+                    self.merge(now, id, before);
+                }
             }
             Err(_) => self.try_again_later(now, id),
         }
         self.absorb_isakmp_traces();
+    }
+
+    /// Key management knows the peer `id` as `before`, whose associations may be up already: the two
+    /// are one.
+    fn merge(&mut self, now: Instant, id: PeerId, before: PeerId) {
+        if !self.peers.contains_key(&before) {
+            return;
+        }
+        let Some(twin) = self.peers.remove(&id) else { return };
+        self.timers.cancel(&Timer::Reopen(id));
+        if self.by_whereabouts.get(&twin.whereabouts) == Some(&id) {
+            self.by_whereabouts.remove(&twin.whereabouts);
+        }
+        for tunnel in self.tunnels.values_mut() {
+            if tunnel.other_end == Some(id) {
+                tunnel.other_end = Some(before);
+            }
+        }
+        let Some(peer) = self.peers.get_mut(&before) else { return };
+        peer.wanted |= twin.wanted;
+        peer.flows.extend(twin.flows);
+        let open = peer.socket == SocketState::Open;
+        if let Some((session, protection)) = twin.ike.zip(twin.whereabouts.protection)
+            && let Some(session) = self.sessions.get_mut(&session)
+        {
+            session.peers.insert(protection, before);
+        }
+        if open {
+            self.socket_up(now, before);
+        }
     }
 
     fn try_again_later(&mut self, now: Instant, id: PeerId) {
@@ -147,7 +182,7 @@ impl Node {
                     }
                     let session = self.sessions.entry(peer).or_insert_with(Session::new);
                     session.identity = Some(identity);
-                    session.path = Some(path);
+                    self.set_path(peer, path);
                 }
                 dmvpn_isakmp::Event::InstallSa(install) => {
                     if let Some(peer) = self.install(now, &install) {
@@ -179,7 +214,11 @@ impl Node {
     /// Installs one security association; returns the peer whose socket is complete with it.
     fn install(&mut self, now: Instant, install: &InstallSa) -> Option<PeerId> {
         let id = self.peer_of(install);
-        let transform = esp_transform(install.transform)?;
+        let Some(transform) = esp_transform(install.transform) else {
+            // Checked when the tunnel was configured: only a provider can lack it.
+            self.isakmp.close(now, install.peer);
+            return None;
+        };
         let mode = match install.mode {
             dmvpn_isakmp::Mode::Transport => dmvpn_esp::Mode::Transport,
             dmvpn_isakmp::Mode::Tunnel => dmvpn_esp::Mode::Tunnel,
@@ -204,12 +243,18 @@ impl Node {
         let keymat = install.keys.dangerous_keymat();
         match install.direction {
             Direction::Inbound => {
-                let sa = InboundSa::new(provider, &config, keymat).ok()?;
+                let Ok(sa) = InboundSa::new(provider, &config, keymat) else {
+                    self.isakmp.close(now, install.peer);
+                    return None;
+                };
                 peer.inbound.insert(install.spi);
                 self.inbound.insert(install.spi, Inbound { peer: id, association, sa });
             }
             Direction::Outbound => {
-                let sa = OutboundSa::new(provider, &config, keymat).ok()?;
+                let Ok(sa) = OutboundSa::new(provider, &config, keymat) else {
+                    self.isakmp.close(now, install.peer);
+                    return None;
+                };
                 let outbound = Outbound { spi: install.spi, association, sa };
                 peer.waiting.insert(install.spi, outbound);
             }
@@ -244,7 +289,15 @@ impl Node {
                 // Somebody else was here: it keeps its own, and is no longer found at this place.
                 self.by_whereabouts.remove(&whereabouts);
             }
-            self.peer_at(whereabouts)
+            // By whichever port it was reached before: the tunnel's other end keeps its number.
+            let near = Whereabouts { port: 0, ..whereabouts };
+            let known = self.peers_near(near).find(|id| {
+                self.peers.get(id).is_some_and(|peer| match &peer.identity {
+                    Some(before) => Some(before) == identity.as_ref(),
+                    None => peer.wanted,
+                })
+            });
+            known.unwrap_or_else(|| self.peer_at(whereabouts))
         });
         if let Some(session) = self.sessions.get_mut(&install.peer) {
             session.peers.insert(install.protection, id);
@@ -312,10 +365,32 @@ impl Node {
         }
     }
 
-    fn moved(&mut self, ike: dmvpn_isakmp::PeerId, path: Path) {
+    /// Where key management reaches the other end.
+    fn set_path(&mut self, ike: dmvpn_isakmp::PeerId, path: Path) {
         let Some(session) = self.sessions.get_mut(&ike) else { return };
-        session.path = Some(path);
+        if let Some(before) = session.path.replace(path).map(path_key)
+            && self.by_path.get(&before) == Some(&ike)
+        {
+            self.by_path.remove(&before);
+        }
+        self.by_path.insert(path_key(path), ike);
+    }
+
+    /// The other end that ESP from this place seems to come from.
+    pub(super) fn session_at(&self, underlay: Underlay) -> Option<dmvpn_isakmp::PeerId> {
+        let (local, remote) = (underlay.local.ip(), underlay.remote);
+        if underlay.transport == Transport::NatT {
+            return self.by_path.get(&(local, remote.ip(), remote.port())).copied();
+        }
+        // Native ESP has no port: without a NAT there is one other end at an address.
+        let range = (local, remote.ip(), 0)..=(local, remote.ip(), u16::MAX);
+        self.by_path.range(range).next().map(|(_, ike)| *ike)
+    }
+
+    fn moved(&mut self, ike: dmvpn_isakmp::PeerId, path: Path) {
+        let Some(session) = self.sessions.get(&ike) else { return };
         let peers: Vec<PeerId> = session.peers.values().copied().collect();
+        self.set_path(ike, path);
         for id in peers {
             let Some(peer) = self.peers.get(&id) else { continue };
             // Native ESP stays where it is: only UDP encapsulation follows (RFC 3947 §7).
@@ -341,6 +416,11 @@ impl Node {
 
     fn session_down(&mut self, now: Instant, ike: dmvpn_isakmp::PeerId, reason: CloseReason) {
         let Some(session) = self.sessions.remove(&ike) else { return };
+        if let Some(key) = session.path.map(path_key)
+            && self.by_path.get(&key) == Some(&ike)
+        {
+            self.by_path.remove(&key);
+        }
         for id in session.peers.into_values() {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             if peer.ike != Some(ike) {
@@ -379,6 +459,8 @@ impl Node {
         peer.failures = 0;
         if first {
             peer.up_since = Some(now);
+            // RFC 2890 §2.2: a tunnel that is established anew counts anew.
+            peer.flows.values_mut().for_each(dmvpn_gre::Receiver::reset_sequence);
         }
         let remote = peer.remote();
         let identity = peer.identity.clone();
@@ -504,10 +586,11 @@ impl Node {
 
     fn log_phase1_keys(&mut self, peer: dmvpn_isakmp::PeerId) {
         let keys = self.isakmp.dangerous_phase1_keys().filter(|key| key.peer == peer);
-        self.keys.extend(keys.map(|key| LoggedKey::Isakmp {
+        let room = self.config.queue.saturating_sub(self.keys.len());
+        self.keys.extend(keys.take(room).map(|key| LoggedKey::Isakmp {
             initiator_cookie: key.initiator_cookie.0,
             encryption: key.encryption,
-            key: key.key.dangerous_key().to_vec(),
+            key: Secret::new(key.key.dangerous_key().to_vec()),
         }));
     }
 
@@ -517,6 +600,9 @@ impl Node {
             Direction::Inbound => (remote.ip(), local),
             Direction::Outbound => (local, remote.ip()),
         };
+        if self.keys.len() >= self.config.queue {
+            return;
+        }
         let mut encryption_key = install.keys.dangerous_encryption_key().to_vec();
         encryption_key.extend_from_slice(install.keys.dangerous_salt());
         self.keys.push_back(LoggedKey::Esp {
@@ -524,20 +610,21 @@ impl Node {
             destination,
             spi: install.spi,
             transform: install.transform,
-            encryption_key,
-            integrity_key: install.keys.dangerous_integrity_key().to_vec(),
+            encryption_key: Secret::new(encryption_key),
+            integrity_key: Secret::new(install.keys.dangerous_integrity_key().to_vec()),
         });
     }
 }
 
 impl Session {
     pub(super) const fn new() -> Self {
-        Self { identity: None, path: None, peers: alloc::collections::BTreeMap::new() }
+        let peers = alloc::collections::BTreeMap::new();
+        Self { identity: None, path: None, peers, invalid_spi_told: None }
     }
 }
 
 /// The same algorithms in ESP's own terms; none for what this build of ESP does not know.
-fn esp_transform(proposal: EspProposal) -> Option<Transform> {
+pub(crate) fn esp_transform(proposal: EspProposal) -> Option<Transform> {
     let encryption = match proposal.encryption {
         EspEncryption::TripleDes => Encryption::TripleDesCbc,
         EspEncryption::Aes128Cbc => Encryption::AesCbc128,
@@ -568,6 +655,10 @@ fn volume(lifetime: SaLifetime) -> Lifetime {
         packets: None,
     };
     Lifetime { soft: octets(lifetime.soft_kilobytes), hard: octets(lifetime.kilobytes) }
+}
+
+fn path_key(path: Path) -> (IpAddr, IpAddr, u16) {
+    (path.local.ip(), path.remote.ip(), path.remote.port())
 }
 
 /// Our address, and the peer's address with its UDP port, 0 with native ESP.

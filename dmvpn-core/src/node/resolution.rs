@@ -87,7 +87,8 @@ impl Node {
         let (protection, local) = (tunnel.protection, tunnel.config.source);
         let servers: Vec<IpAddr> = tunnel.nhrp.servers().filter_map(|server| server.nbma).collect();
         for remote in servers {
-            let peer = self.peer_at(Whereabouts { protection, local, remote, port: 0 });
+            let whereabouts = Whereabouts { protection, local, remote, port: 0 };
+            let peer = self.peer_near(whereabouts).unwrap_or_else(|| self.peer_at(whereabouts));
             self.join_flow(peer, id);
             if protection.is_some() {
                 self.want(now, peer);

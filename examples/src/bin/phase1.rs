@@ -297,7 +297,7 @@ fn write_keys<'a>(
     for key in logged {
         match key {
             LoggedKey::Isakmp { initiator_cookie, key, .. } => {
-                let key = IsakmpKey { initiator_cookie: *initiator_cookie, key: key.clone() };
+                let key = IsakmpKey { initiator_cookie: *initiator_cookie, key: key.dangerous_bytes().to_vec() };
                 if !keys.isakmp.contains(&key) {
                     keys.isakmp.push(key);
                 }
@@ -310,9 +310,9 @@ fn write_keys<'a>(
                     ipv6: false,
                     spi: *spi,
                     encryption: encryption(*transform),
-                    encryption_key: encryption_key.clone(),
+                    encryption_key: encryption_key.dangerous_bytes().to_vec(),
                     authentication: authentication(*transform),
-                    authentication_key: integrity_key.clone(),
+                    authentication_key: integrity_key.dangerous_bytes().to_vec(),
                 };
                 if !keys.esp.contains(&key) {
                     keys.esp.push(key);
