@@ -1,6 +1,7 @@
 //! Tables, timers, demultiplexing and queues; no protocol rule.
 
 mod child;
+mod data_plane;
 mod informational;
 mod key_log;
 mod peer;

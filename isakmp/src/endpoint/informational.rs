@@ -178,6 +178,17 @@ impl Endpoint {
                 self.phase1_lifetime_announced(id, notification);
                 Ok(())
             }
+            NotifyType::INVALID_SPI if notification.protocol == ProtocolId::ESP => {
+                // The peer does not have the SA that we send on: its delete was lost.
+                let spi = <[u8; 4]>::try_from(notification.spi.as_ref()).map(u32::from_be_bytes);
+                let pair = spi.ok().and_then(|spi| self.outbound.get(&(peer_id, spi)).copied());
+                let notify_type = NotifyType::INVALID_SPI;
+                let pair = pair.ok_or(Discard::Notification(notify_type))?;
+                let reason = CloseReason::PeerRefused(notify_type);
+                self.delete_children(peer_id, &[pair], reason);
+                self.reap_peer(peer_id, reason);
+                Ok(())
+            }
             notify_type if notify_type.is_error() => {
                 // A refusal of a quick mode names its SPI, or nothing; then it is ours if we have
                 // only one under way.
