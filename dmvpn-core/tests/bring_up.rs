@@ -4,13 +4,15 @@ extern crate alloc;
 
 mod cloud;
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use cloud::guide::{self, Settings, TUNNEL, ip};
 use cloud::{Cloud, inner_packet};
-use dmvpn_core::isakmp::{EspEncryption, EspProposal, Jobs, Mode};
+use dmvpn_core::isakmp::{EspEncryption, EspProposal, Jobs, Mode, NatTraversal};
 use dmvpn_core::{
-    Event, InterfaceState, IpsecProfile, NextHop, SendError, Transport, TunnelId, TunnelMode, nhrp,
+    Event, InterfaceState, IpsecProfile, NextHop, SendError, SocketState, Transport, TunnelConfig,
+    TunnelConfigError, TunnelId, TunnelMode, nhrp,
 };
 
 #[test]
@@ -199,4 +201,91 @@ fn jobs_taken_out_of_the_loop_give_the_same_tunnel() {
     }
     assert!(guide::is_registered(&cloud, spoke));
     assert!(ran >= 2, "{ran} jobs ran");
+}
+
+/// A tunnel added later shares the open socket, also where ESP goes in UDP.
+#[test]
+fn a_tunnel_added_later_joins_the_open_socket() {
+    for force_encapsulation in [false, true] {
+        let nat_traversal = NatTraversal { force_encapsulation, ..NatTraversal::default() };
+        let settings = Settings { nat_traversal, ..Settings::default() };
+        let (mut cloud, hub, spoke) = guide::brought_up(&settings, 10);
+        let now = cloud.now;
+        for (router, mode, address) in [
+            (hub, TunnelMode::Multipoint, "10.2.2.254"),
+            (spoke, TunnelMode::PointToPoint { destination: ip(guide::HUB) }, "10.2.2.1"),
+        ] {
+            let source = cloud.routers[router].blueprint.address;
+            let tunnel = settings.second_tunnel(source, mode, address);
+            let node = &mut cloud.routers[router].node;
+            node.add_tunnel(now, TunnelId(1), tunnel).expect("another key");
+            cloud.drain(router);
+        }
+        cloud.run_for(Duration::from_secs(5));
+        let node = &cloud.routers[spoke].node;
+        assert_eq!(node.interface_state(TunnelId(1)), Some(InterfaceState::Up));
+        assert_eq!(node.table_sizes().peers, 1, "one peer, one socket");
+        let responding = nhrp::ServerState::Responding;
+        assert!(node.nhrp_servers(TunnelId(1)).any(|server| server.state == responding));
+    }
+}
+
+/// A data packet while an association waits for the peer's confirmation leaves the socket open.
+#[test]
+fn a_packet_before_the_association_is_enabled_changes_no_state() {
+    let mut cloud = Cloud::new(11);
+    let hub = cloud.add(Settings::default().hub());
+    let spoke = cloud.add(Settings::default().spoke());
+    let up = |cloud: &Cloud| {
+        cloud.routers[hub].events.iter().any(|(_, event)| matches!(event, Event::PeerUp { .. }))
+    };
+    assert!(cloud.run_until(Duration::from_secs(5), up));
+    let peer = cloud.routers[hub].node.sessions().next().expect("the spoke").peer;
+    let inner = inner_packet([10, 1, 1, 254], [10, 1, 1, 1], 1);
+    let sent = cloud.send(hub, NextHop::Peer(peer), &inner);
+    assert_eq!(sent, Err(SendError::NoSecurityAssociation), "QM3 is still to come");
+    let open = |cloud: &Cloud| {
+        cloud.routers[hub].node.crypto_sockets().all(|socket| socket.state == SocketState::Open)
+    };
+    assert!(open(&cloud));
+    cloud.run_for(Duration::from_secs(2 * 3600));
+    assert!(open(&cloud) && guide::is_registered(&cloud, spoke));
+    let ups = cloud.routers[hub].events.iter();
+    assert_eq!(ups.filter(|(_, event)| matches!(event, Event::PeerUp { .. })).count(), 1);
+}
+
+#[test]
+fn a_peer_of_another_tunnel_is_refused() {
+    let (mut cloud, _, spoke) = guide::brought_up(&Settings::default(), 12);
+    let peer = cloud.routers[spoke].node.multicast_after(TUNNEL, None).expect("the hub");
+    let nhrp = nhrp::Config::builder("Tunnel1", ip("10.9.9.1"), 24, ip("172.16.1.2")).build();
+    let tunnel = TunnelConfig::builder(
+        ip("172.16.1.2"),
+        TunnelMode::PointToPoint { destination: ip("172.16.10.2") },
+        Arc::new(nhrp.expect("a valid configuration")),
+    );
+    let tunnel = tunnel.build().expect("a tunnel without protection");
+    let now = cloud.now;
+    let node = &mut cloud.routers[spoke].node;
+    node.add_tunnel(now, TunnelId(1), tunnel).expect("another source");
+    cloud.clear_allowed = true;
+    cloud.drain(spoke);
+    let inner = inner_packet([10, 9, 9, 1], [10, 9, 9, 2], 1);
+    let sent = cloud.send_into(spoke, TunnelId(1), NextHop::Peer(peer), &inner);
+    assert_eq!(sent, Err(SendError::NoPeer(peer)));
+}
+
+#[test]
+fn a_transform_set_that_does_not_authenticate_is_refused() {
+    let encryption = EspEncryption::Aes256Cbc;
+    let proposals = vec![EspProposal { encryption, integrity: None }];
+    let profile = IpsecProfile { proposals, ..IpsecProfile::new("WEAK") };
+    let nhrp = nhrp::Config::builder("Tunnel0", ip("10.1.1.1"), 24, ip(guide::SPOKE)).build();
+    let tunnel = TunnelConfig::builder(
+        ip(guide::SPOKE),
+        TunnelMode::Multipoint,
+        Arc::new(nhrp.expect("a valid configuration")),
+    );
+    let refused = TunnelConfigError::Transform { profile: "WEAK".into() };
+    assert_eq!(tunnel.protection(profile).build().err(), Some(refused));
 }

@@ -198,3 +198,38 @@ fn drivers_agree() {
     assert!(guide::is_registered(&late, spoke));
     assert_tidy(&late, &[hub, spoke]);
 }
+
+/// Without dead peer detection, ESP alone tells the hub where the NAT has moved the spoke.
+#[test]
+fn after_a_rebinding_esp_moves_the_peer() {
+    let mut cloud = Cloud::new(6);
+    cloud.nat(ip(guide::SPOKE), Nat::port_translating(ip("198.51.100.1"), 20_000));
+    let hub = cloud.add(Settings::default().hub());
+    let spoke = cloud.add(Settings::default().spoke());
+    let up = cloud.run_until(Duration::from_secs(10), |cloud| guide::is_registered(cloud, spoke));
+    assert!(up);
+    cloud.nat_mut(ip(guide::SPOKE)).rebind();
+    assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
+    assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)));
+    let moved = |(_, event): &(_, Event)| matches!(event, Event::PeerMoved { .. });
+    assert!(cloud.routers[hub].events.iter().any(moved));
+}
+
+/// The hub's deletes are lost, and phase 1 is up again by itself: the first packet that the spoke
+/// sends on what is no more makes the hub say so.
+#[test]
+fn a_lost_delete_is_noticed_with_the_first_packet() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::watchful(), 7);
+    cloud.faults = Faults { loss: 1000, ..Faults::default() };
+    let now = cloud.now;
+    cloud.routers[hub].node.shutdown(now, TUNNEL);
+    cloud.routers[hub].node.no_shutdown(now, TUNNEL);
+    cloud.drain(hub);
+    cloud.run_for(Duration::from_millis(100));
+    cloud.faults = Faults::default();
+    cloud.run_for(Duration::from_secs(120));
+    cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL));
+    cloud.run_for(Duration::from_secs(10));
+    assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
+    assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)));
+}
