@@ -5,7 +5,7 @@
 //! minimal spoke LISTEN HUB      minimal spoke 127.0.0.1:4501 127.0.0.1:4500
 //! ```
 //!
-//! Everything travels UDP-encapsulated (RFC 3948, forced), so one port is enough on any system.
+//! Everything travels UDP-encapsulated (RFC 3948), so one port is enough on any system.
 
 extern crate alloc;
 
@@ -22,14 +22,15 @@ use dmvpn_core::{
 };
 use dmvpn_core::{esp, isakmp, nhrp};
 use dmvpn_examples::packet::Echo;
-use dmvpn_time::StdClock;
+use dmvpn_time::{Instant, StdClock};
 use rand_core::SeedableRng;
 
 const TUNNEL: TunnelId = TunnelId(0);
 const HUB_TUNNEL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 254);
+const SECOND: Duration = Duration::from_secs(1);
 const SPOKE_TUNNEL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 1);
 
-type Error = Box<dyn std::error::Error>;
+type Error = Box<dyn core::error::Error>;
 
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -83,7 +84,6 @@ fn run(listen: SocketAddr, hub: Option<SocketAddr>) -> Result<(), Error> {
     let socket = UdpSocket::bind(listen)?;
     let mut node = node(listen, hub, &clock)?;
     let mut buffer = vec![0; 65_535];
-    let started = StdInstant::now();
     loop {
         while let Some(transmit) = node.poll_transmit() {
             socket.send_to(&transmit.packet, transmit.underlay.remote)?;
@@ -99,21 +99,19 @@ fn run(listen: SocketAddr, hub: Option<SocketAddr>) -> Result<(), Error> {
             let echo = Echo { source, destination, request: true, identifier, sequence, data };
             let next_hop = NextHop::Protocol(HUB_TUNNEL.into());
             send(&mut node, &clock, &socket, next_hop, &echo.encode()?)?;
-        } else if hub.is_some() && started.elapsed() > Duration::from_secs(30) {
+        } else if hub.is_some() && clock.instant(StdInstant::now()) > Instant::from_secs(30) {
             return Err("the hub did not answer".into());
         }
         let now = StdInstant::now();
-        let sleep = node.poll_timeout().map(|deadline| clock.sleep(now, deadline));
-        let sleep = sleep.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1));
-        socket.set_read_timeout(Some(sleep.max(Duration::from_millis(1))))?;
+        let sleep = node.poll_timeout().map_or(SECOND, |deadline| clock.sleep(now, deadline));
+        socket.set_read_timeout(Some(sleep.clamp(Duration::from_millis(1), SECOND)))?;
         let received = socket.recv_from(&mut buffer);
         let now = clock.instant(StdInstant::now());
         node.handle_timeout(now);
-        // A time-out, or an ICMP error of an earlier datagram: nothing to hand in.
-        let Ok((length, remote)) = received else { continue };
+        let Ok((length, remote)) = received else { continue }; // time-out, or an ICMP error
         let underlay = Underlay {
             transport: Transport::NatT,
-            local: listen,
+            local: SocketAddr::new(listen.ip(), hub.unwrap_or(listen).port()),
             remote,
             traffic_class: 0,
             dont_fragment: false,
