@@ -64,17 +64,29 @@ impl Cache {
         self.registered
     }
 
-    pub(crate) fn registered_by(&self, owner: &Owner) -> impl Iterator<Item = Prefix> + '_ {
-        self.by_owner.get(owner).into_iter().flatten().copied()
+    /// The prefixes in `class` that `owner` registered.
+    pub(crate) fn registered_in(
+        &self,
+        owner: &Owner,
+        class: &Prefix,
+    ) -> impl Iterator<Item = Prefix> + '_ {
+        let range = Prefix::host(class.address())..=Prefix::host(class.last());
+        let own = self.by_owner.get(owner).into_iter();
+        own.flat_map(move |targets| targets.range(range.clone())).copied()
     }
 
     pub(crate) fn count_registered_by(&self, owner: &Owner) -> usize {
         self.by_owner.get(owner).map_or(0, BTreeSet::len)
     }
 
-    /// Whether `address` is in a network of ours.
-    pub(crate) fn is_local(&self, address: IpAddr) -> bool {
-        self.entries.matches(address).any(|(_, entry)| entry.flags.local)
+    /// Whether the operator said where `address` is: by a static map, of it or of a network that
+    /// it is in, as a server, or as ours. A map of all of `network`, the tunnel's, or more is a
+    /// fallback for what nobody registered.
+    pub(crate) fn is_configured(&self, address: IpAddr, network: &Prefix) -> bool {
+        let configured = |(target, entry): (Prefix, &Entry)| {
+            entry.owner.is_none() && (entry.flags.local || !target.covers(network))
+        };
+        self.entries.matches(address).any(configured)
     }
 
     /// The entry that packets to `address` go by: the longest match that says where it is.
@@ -131,22 +143,22 @@ impl Cache {
             let (address, nbma) = (config.protocol_address, config.nbma);
             (*network, address, Some(nbma), CacheKind::Static, flags)
         });
-        // A server whose NBMA address nobody told us.
-        let unknown = config.servers.iter().filter(|server| config.server_nbma(server).is_none());
-        let unknown = unknown.map(|server| {
+        // A server says itself where it is; if it does not, and no map does, it is incomplete.
+        let servers = config.servers.iter().map(|server| {
             let (target, flags) = (Prefix::host(server.address), CacheFlags::default());
-            (target, server.address, None, CacheKind::Incomplete, flags)
+            let kind = server.nbma.map_or(CacheKind::Incomplete, |_| CacheKind::Static);
+            (target, server.address, server.nbma, kind, flags)
         });
         let mut wanted = BTreeSet::new();
-        for (target, next_hop, nbma, kind, flags) in maps.chain(locals).chain(unknown) {
-            wanted.insert(target);
+        for (target, next_hop, nbma, kind, flags) in maps.chain(locals).chain(servers) {
+            // Maps come first: a server with one of its own needs no more.
+            if !wanted.insert(target) {
+                continue;
+            }
             let present = self.entries.get(&target);
             if present.is_some_and(|entry| entry.nbma == nbma && entry.kind == kind) {
                 let subject = Subject { nbma, protocol: Some(next_hop) };
                 output.trace(now, subject, || Trace::CacheUpdate { target, next_hop, nbma });
-                continue;
-            }
-            if present.is_some_and(|entry| kind == CacheKind::Incomplete && entry.nbma.is_some()) {
                 continue;
             }
             self.remove(now, &target, RemovalCause::Unconfigured, output);

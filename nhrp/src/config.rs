@@ -46,7 +46,7 @@ pub struct Limits {
     pub entries: usize,
     /// Of these, by one identity; without identities, from one NBMA address.
     pub entries_per_owner: usize,
-    /// Registration requests looked at within a second.
+    /// Registration and purge requests looked at within a second.
     pub registrations_per_second: u32,
     /// Error indications sent within a second.
     pub errors_per_second: u32,

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use crate::Prefix;
 use crate::wire::{ErrorCode, PacketType, ParseError, RequestId};
 
 /// Why a packet changed nothing. Only counters and the trace ring know of it.
@@ -32,8 +33,8 @@ pub enum Discard {
     /// An extension in error, and so many were answered within this second that this one is not.
     #[error("packet is in error: {0}")]
     Erroneous(ErrorCode),
-    /// More registrations within a second than configured.
-    #[error("more than {limit} registrations within a second")]
+    /// More registration and purge requests within a second than configured.
+    #[error("more than {limit} registration and purge requests within a second")]
     RegistrationRate {
         /// The limit.
         limit: u32,
@@ -41,6 +42,12 @@ pub enum Discard {
     /// A request without client information entry.
     #[error("request has no client information entry")]
     NoEntry,
+    /// A registration that names a target twice: which of the two should count?
+    #[error("registration names {target} twice")]
+    NamedTwice {
+        /// The target.
+        target: Prefix,
+    },
     /// A reply with an identifier that no outstanding request to this server has.
     #[error("reply {0} answers no request of ours")]
     UnexpectedReply(RequestId),

@@ -30,7 +30,7 @@ pub struct Endpoint {
     cache: Cache,
     client: Client,
     links: Links,
-    registrations: Rate,
+    requests: Rate,
     errors: Rate,
     output: Output,
 }
@@ -59,7 +59,7 @@ impl Endpoint {
             up: false,
             cache: Cache::default(),
             links: Links::default(),
-            registrations: Rate::new(now),
+            requests: Rate::new(now),
             errors: Rate::new(now),
         }
     }
@@ -284,13 +284,10 @@ impl Endpoint {
     /// Whether a request is for the broadcast address of the tunnel's network.
     fn is_broadcast(&self, packet: &Packet) -> bool {
         let network = self.config.network();
-        match (network.address(), packet.destination_protocol.ip()) {
-            (IpAddr::V4(base), Some(IpAddr::V4(destination))) if network.length() < 31 => {
-                let host_bits = u32::MAX.checked_shr(network.length().into()).unwrap_or(0);
-                u32::from(destination) == u32::from(base) | host_bits
-            }
-            _ => false,
-        }
+        packet
+            .destination_protocol
+            .ip()
+            .is_some_and(|address| address == network.last() && network.is_no_host(address))
     }
 
     /// Answers a request that cannot be acted on with an error indication, and says whether it
@@ -312,6 +309,27 @@ impl Endpoint {
         Ok(true)
     }
 
+    /// Whether a request is looked at: within the rate, and not answered with an error already.
+    fn admit(
+        &mut self,
+        now: Instant,
+        link: &Link,
+        packet: &Packet,
+        octets: &[u8],
+    ) -> Result<bool, Discard> {
+        let limit = self.config.limits.registrations_per_second;
+        if !self.requests.permits(now, limit) {
+            return Err(Discard::RegistrationRate { limit });
+        }
+        if self.refuse_request(now, link, packet, octets)? {
+            return Ok(false);
+        }
+        self.requests.count(now);
+        // What has expired is in nobody's way, even if nobody woke us up for it yet.
+        while self.cache.expire_one(now, &mut self.output) {}
+        Ok(true)
+    }
+
     fn handle_registration(
         &mut self,
         now: Instant,
@@ -321,11 +339,7 @@ impl Endpoint {
         octets: &[u8],
     ) -> Result<(), Discard> {
         let config = Arc::clone(&self.config);
-        let limit = config.limits.registrations_per_second;
-        if !self.registrations.permits(now, limit) {
-            return Err(Discard::RegistrationRate { limit });
-        }
-        if self.refuse_request(now, link, packet, octets)? {
+        if !self.admit(now, link, packet, octets)? {
             return Ok(());
         }
         let registration = Registration::check(packet, message, link, &self.cache, &config)?;
@@ -333,7 +347,6 @@ impl Endpoint {
             let subject = Subject::at(link, packet.source_protocol.ip());
             self.deviation(now, subject, Deviation::BroadcastDestination);
         }
-        self.registrations.count(now);
         registration.advance(now, link, &mut self.cache, &config, &mut self.output);
         Ok(())
     }
@@ -347,7 +360,7 @@ impl Endpoint {
         octets: &[u8],
     ) -> Result<(), Discard> {
         let config = Arc::clone(&self.config);
-        if self.refuse_request(now, link, packet, octets)? {
+        if !self.admit(now, link, packet, octets)? {
             return Ok(());
         }
         let purge = Purge::check(packet, message, link, &self.cache, &config)?;

@@ -58,6 +58,35 @@ impl Prefix {
     pub fn contains(&self, address: IpAddr) -> bool {
         Self::new(address, self.length) == *self
     }
+
+    /// Whether all of `other` is in it.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.length <= other.length && self.contains(other.address)
+    }
+
+    /// Its last address, bits beyond the length one: of an IPv4 network the broadcast address.
+    pub(crate) fn last(&self) -> IpAddr {
+        let length = self.length.into();
+        match self.address {
+            IpAddr::V4(v4) => {
+                let hosts = u32::MAX.checked_shr(length).unwrap_or(0);
+                Ipv4Addr::from(u32::from(v4) | hosts).into()
+            }
+            IpAddr::V6(v6) => {
+                let hosts = u128::MAX.checked_shr(length).unwrap_or(0);
+                Ipv6Addr::from(u128::from(v6) | hosts).into()
+            }
+        }
+    }
+
+    /// Whether `address` is of the network but no host's: its own, in IPv6 the routers' anycast
+    /// address (RFC 4291 §2.6.1), and IPv4's broadcast address. Networks of two addresses have
+    /// none (RFC 3021, RFC 6164).
+    pub(crate) fn is_no_host(&self, address: IpAddr) -> bool {
+        let has_hosts_only = self.length >= address_bits(self.address).saturating_sub(1);
+        !has_hosts_only
+            && (address == self.address || (address.is_ipv4() && address == self.last()))
+    }
 }
 
 impl fmt::Display for Prefix {

@@ -16,8 +16,8 @@ use dmvpn_nhrp::wire::{
     Body, Cie, CieCode, ErrorCode, Extension, ExtensionType, Flags, Message, Packet, RequestId,
 };
 use dmvpn_nhrp::{
-    CacheKind, ConfigBuilder, Discard, Endpoint, Event, Identity, Limits, Link, LinkId, Prefix,
-    RegistrationPolicy, StaticMap, Trace,
+    CacheKind, ConfigBuilder, Discard, Endpoint, Event, Identity, Limits, Link, LinkId,
+    NextHopServer, Prefix, RegistrationPolicy, StaticMap, Trace,
 };
 use dmvpn_time::Instant;
 
@@ -82,17 +82,24 @@ fn a_unique_address_belongs_to_who_registered_it_first() {
     // Nor by saying that one is the first: the association says who it is.
     let forged = request(SPOKE, "10.1.1.1", |_| {});
     assert_eq!(register(&mut hub, 0, &second, &forged), [14]);
-    // Without the flag, who comes last has it.
+    // Without the flag another identity is told no as well: who moves keeps its own.
     let mut open = up(cloud::hub());
     let mine = request(SPOKE, "10.1.1.1", not_unique);
+    assert_eq!(register(&mut open, 0, &first, &mine), [0]);
+    let before = state(&open, Instant::EPOCH);
+    let theirs = request("172.16.2.1", "10.1.1.1", |_| {});
+    assert_eq!(register(&mut open, 0, &second, &theirs), [4]);
+    assert_eq!(state(&open, Instant::EPOCH), before);
+    // Without identities, who comes last has it.
+    let (first, second) = (link(1, SPOKE, "172.16.10.1"), link(2, "172.16.2.1", "172.16.10.1"));
+    let mut open = up(cloud::hub());
     assert_eq!(register(&mut open, 0, &first, &mine), [0]);
     let theirs = request("172.16.2.1", "10.1.1.1", |_| {});
     assert_eq!(register(&mut open, 0, &second, &theirs), [0]);
     assert_eq!(open.lookup(Instant::EPOCH, ip("10.1.1.1")).unwrap().link, Some(LinkId(2)));
     // It is unique now.
     assert_eq!(register(&mut open, 0, &first, &mine), [14]);
-    // When it has expired anybody may have it.
-    open.handle_timeout(Instant::from_secs(7200));
+    // When it has expired anybody may have it, whether or not anybody woke up for that.
     assert_eq!(register(&mut open, 7200, &first, &mine), [0]);
 }
 
@@ -191,7 +198,9 @@ fn limits_hold_at_their_number_exactly() {
     let limits = Limits { entries: 4, entries_per_owner: 3, ..Limits::default() };
     let mut hub = up(hub().limits(limits));
     let register = |hub: &mut Endpoint, who: &str, address: &str| {
-        register(hub, 0, &peer(1, SPOKE, who), &request(SPOKE, address, not_unique))
+        let nbma = if who == "one" { SPOKE } else { "172.16.2.1" };
+        let link = link(1, nbma, "172.16.10.1");
+        register(hub, 0, &link, &request(nbma, address, not_unique))
     };
     for address in ["10.1.1.1", "10.1.1.2", "10.1.1.3"] {
         assert_eq!(register(&mut hub, "one", address), [0]);
@@ -212,6 +221,59 @@ fn limits_hold_at_their_number_exactly() {
     let mut small = up(cloud::hub().limits(limits));
     small.handle_packet(Instant::EPOCH, &peer(1, SPOKE, "one"), &three).unwrap();
     assert_eq!(codes(&mut small), [0, 0, 5]);
+}
+
+#[test]
+fn a_registration_that_names_a_target_twice_is_discarded() {
+    let limits = Limits { entries: 0, ..Limits::default() };
+    for (limits, holding_times) in [(limits, [600, 600]), (Limits::default(), [600, 0])] {
+        let mut hub = up(hub().limits(limits));
+        let packet = request(SPOKE, "10.1.1.1", |packet| {
+            message(packet).entries = holding_times.map(|time| Cie::bare(32, 0, time)).to_vec();
+        });
+        let outcome = hub.handle_packet(Instant::EPOCH, &peer(1, SPOKE, "one"), &packet);
+        assert_eq!(outcome, Err(Discard::NamedTwice { target: host("10.1.1.1") }));
+        assert_eq!((hub.cache(Instant::EPOCH).count(), transmits(&mut hub)), (0, vec![]));
+    }
+}
+
+#[test]
+fn what_has_expired_counts_against_no_limit() {
+    let mut hub = up(hub().limits(Limits { entries: 1, ..Limits::default() }));
+    let link = peer(1, SPOKE, "one");
+    let packet = |address| request(SPOKE, address, |p| message(p).entries[0].holding_time = 30);
+    assert_eq!(register(&mut hub, 0, &link, &packet("10.1.1.1")), [0]);
+    assert_eq!(register(&mut hub, 29, &link, &packet("10.1.1.2")), [5]);
+    assert_eq!(register(&mut hub, 30, &link, &packet("10.1.1.2")), [0]);
+}
+
+#[test]
+fn servers_mapped_networks_and_addresses_of_no_host_are_nobodys_to_register() {
+    let known =
+        NextHopServer { nbma: Some(ip("172.16.20.1")), ..NextHopServer::new(ip("10.1.1.20")) };
+    let mapped = Prefix::new(ip("10.1.1.64"), 26);
+    let everything = StaticMap { target: Prefix::new(ip("0.0.0.0"), 0), nbma: ip("172.16.77.1") };
+    let mut hub = up(hub()
+        .servers(vec![known, NextHopServer::new(ip("10.1.1.21"))])
+        .static_maps(vec![StaticMap { target: mapped, nbma: ip("172.16.9.1") }, everything]));
+    let hop = hub.lookup(Instant::EPOCH, ip("10.1.1.20")).unwrap();
+    assert_eq!(hop.nbma, ip("172.16.20.1"));
+    let link = peer(1, SPOKE, "one");
+    for address in ["10.1.1.20", "10.1.1.21", "10.1.1.65", "10.1.1.0", "10.1.1.255"] {
+        let packet = request(SPOKE, address, |_| {});
+        assert_eq!(register(&mut hub, 0, &link, &packet), [4], "{address}");
+    }
+    // A map of more than the tunnel's network says where the rest is.
+    assert_eq!(register(&mut hub, 0, &link, &request(SPOKE, "10.1.1.1", |_| {})), [0]);
+}
+
+#[test]
+fn purges_beyond_the_rate_are_dropped() {
+    let mut hub = up(hub().limits(Limits { registrations_per_second: 2, ..Limits::default() }));
+    let link = peer(1, SPOKE, "one");
+    let packet = purge("10.1.1.1", 24, Flags::NO_REPLY);
+    let outcomes = [0; 3].map(|at| hub.handle_packet(Instant::from_secs(at), &link, &packet));
+    assert_eq!(outcomes, [Ok(()), Ok(()), Err(Discard::RegistrationRate { limit: 2 })]);
 }
 
 #[test]
@@ -267,7 +329,7 @@ fn what_has_no_holding_time_has_expired() {
     let packet = request(SPOKE, "10.1.1.1", not_unique);
     register(&mut hub, 0, &one, &packet);
     let over = request(SPOKE, "10.1.1.1", |p| message(p).entries[0].holding_time = 0);
-    assert_eq!(register(&mut hub, 0, &two, &over), [0]);
+    assert_eq!(register(&mut hub, 0, &two, &over), [4]);
     assert_eq!(hub.cache(Instant::EPOCH).count(), 1);
     assert_eq!(register(&mut hub, 0, &one, &over), [0]);
     assert_eq!(hub.cache(Instant::EPOCH).count(), 0);
@@ -327,6 +389,22 @@ fn a_class_of_addresses_purges_the_senders_own() {
     hub.handle_packet(Instant::EPOCH, &one, &purge("10.1.1.0", 25, Flags::NO_REPLY)).unwrap();
     let left: Vec<_> = hub.cache(Instant::EPOCH).map(|entry| entry.target).collect();
     assert_eq!(left, [host("10.1.1.3"), host("10.1.1.129")]);
+    // Classes within classes, and one after them.
+    let classes = request(SPOKE, "10.1.1.1", |packet| {
+        let class =
+            |address, length| Cie { protocol: ip(address).into(), ..Cie::bare(length, 0, 0) };
+        let entries = vec![
+            class("10.1.1.129", 31),
+            class("10.1.1.0", 25),
+            class("10.1.1.2", 30),
+            class("10.1.0.0", 17),
+        ];
+        let (flags, request_id) = (Flags::NO_REPLY, RequestId(8));
+        packet.body = Body::PurgeRequest(Message { flags, request_id, entries });
+    });
+    hub.handle_packet(Instant::EPOCH, &one, &classes).unwrap();
+    let left: Vec<_> = hub.cache(Instant::EPOCH).map(|entry| entry.target).collect();
+    assert_eq!(left, [host("10.1.1.3")]);
 }
 
 #[test]

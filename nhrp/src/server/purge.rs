@@ -37,14 +37,12 @@ impl Purge {
         }
         let owner = Owner::of(link);
         let mut targets = BTreeSet::new();
+        let mut classes = BTreeSet::new();
         for entry in &message.entries {
             let address = if entry.protocol.is_none() { source } else { ip(&entry.protocol)? };
             match entry.prefix_length {
-                // A class of addresses: of those in it, the sender's own.
                 length @ 1.. if length < address_bits(address) => {
-                    let class = Prefix::new(address, length);
-                    let own = cache.registered_by(&owner);
-                    targets.extend(own.filter(|target| class.contains(target.address())));
+                    classes.insert(Prefix::new(address, length));
                 }
                 _ => {
                     let target = Prefix::host(address);
@@ -53,12 +51,23 @@ impl Purge {
                         Some(present) if *present == owner => {
                             targets.insert(target);
                         }
+                        // §5.2.5 knows of no refusal, and a reply would say that it is purged.
                         Some(_) => return Err(Discard::NotOwner { address }),
                         // §5.2.5: a reply is due even if there is no such entry.
                         None => {}
                     }
                 }
             }
+        }
+        // Classes of addresses: of those in them, the sender's own. A class comes right after the
+        // one that covers it, and adds nothing; so no binding is looked at twice.
+        let mut last: Option<Prefix> = None;
+        for class in classes {
+            if last.is_some_and(|last| last.covers(&class)) {
+                continue;
+            }
+            targets.extend(cache.registered_in(&owner, &class));
+            last = Some(class);
         }
         let reply = if wants_no_reply(message.flags) {
             None

@@ -14,7 +14,7 @@ use crate::output::{Built, Output, Subject};
 use crate::prefix::address_bits;
 use crate::received::{ip, nbma_ip, same_family};
 use crate::wire::{Cie, CieCode, ExtensionType, Flags, Message, Packet};
-use crate::{CacheKind, Config, Discard, Link, NextHop, Prefix, RemovalCause, Trace};
+use crate::{Config, Discard, Link, NextHop, Prefix, RemovalCause, Trace};
 
 /// A registration request, checked, with its answer.
 #[derive(Debug)]
@@ -56,7 +56,6 @@ impl Decision {
 /// What is new within one request, to be counted against the limits.
 #[derive(Debug, Default)]
 struct Additions {
-    targets: BTreeSet<Prefix>,
     entries: usize,
     by_owner: usize,
 }
@@ -77,6 +76,7 @@ impl Registration {
         let owner = Owner::of(link);
         let unique = message.flags.contains(Flags::UNIQUE);
         let mut additions = Additions::default();
+        let mut targets = BTreeSet::new();
         let mut decisions = Vec::with_capacity(message.entries.len());
         for entry in &message.entries {
             // §5.2.3: without addresses an entry speaks of the packet's source.
@@ -95,6 +95,11 @@ impl Registration {
                 unique,
                 holding_time: Duration::from_secs(entry.holding_time.into()),
             };
+            // Each entry is decided on against the cache as it is, so none may depend on another.
+            let target = binding.target;
+            if !targets.insert(target) {
+                return Err(Discard::NamedTwice { target });
+            }
             decisions.push(decide(binding, address, link, cache, config, &mut additions));
         }
         let entries = message
@@ -191,14 +196,14 @@ fn decide(
     let target = binding.target;
     let refuse = |code| Decision::Refuse { target, code };
     let present = cache.get(&target);
+    let network = config.network();
     // Clients register themselves: networks are for resolution. Ours, and what the operator
     // configured, nobody may register (§5.2.4, code 4).
-    let configured = present.is_some_and(|entry| entry.kind == CacheKind::Static);
     if !target.is_host()
         || address == config.protocol_address
-        || configured
-        || cache.is_local(address)
-        || !config.policy.permits(link.identity.as_ref(), address, config.network())
+        || network.is_no_host(address)
+        || cache.is_configured(address, &network)
+        || !config.policy.permits(link.identity.as_ref(), address, network)
     {
         return refuse(CieCode::ADMINISTRATIVELY_PROHIBITED);
     }
@@ -209,10 +214,16 @@ fn decide(
     if registered.is_some_and(|entry| entry.flags.unique) && !own {
         return refuse(CieCode::UNIQUE_ADDRESS_ALREADY_REGISTERED);
     }
+    // Who moves keeps its identity, so another identity is somebody else, whatever the flag says.
+    // NBMA addresses change, and without identities the RFC's rule is all there is.
+    let other = registered.and_then(|entry| entry.owner.as_ref()).filter(|_| !own);
+    if let (Some(Owner::Identity(_)), Owner::Identity(_)) = (other, &binding.owner) {
+        return refuse(CieCode::ADMINISTRATIVELY_PROHIBITED);
+    }
     if binding.holding_time.is_zero() {
         return Decision::Expire { target, own };
     }
-    if !own && additions.targets.insert(target) {
+    if !own {
         let limits = &config.limits;
         let entries = cache.registered().saturating_add(additions.entries);
         let by_owner = cache.count_registered_by(&binding.owner).saturating_add(additions.by_owner);
