@@ -4,6 +4,7 @@ mod child;
 mod data_plane;
 mod informational;
 mod key_log;
+mod liveness;
 mod peer;
 mod phase1;
 mod phase2;
