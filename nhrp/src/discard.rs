@@ -2,8 +2,8 @@
 
 use core::net::IpAddr;
 
-use crate::Prefix;
 use crate::wire::{ErrorCode, PacketType, ParseError, RequestId};
+use crate::{LinkId, Prefix};
 
 /// Why a packet changed nothing. Only counters and the trace ring know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +59,12 @@ pub enum Discard {
     ReplyFromElsewhere {
         /// Where it came from.
         nbma: IpAddr,
+    },
+    /// A reply that came over another link than its request went.
+    #[error("reply came over link {}, the request went over another", link.0)]
+    ReplyOverOtherLink {
+        /// The link it came over.
+        link: LinkId,
     },
     /// A purge of a binding that somebody else registered.
     #[error("purge of {address}, which the sender did not register")]

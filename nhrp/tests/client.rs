@@ -222,6 +222,73 @@ fn a_refusal_takes_the_server_down_and_is_tried_again_after_64_seconds() {
     }
 }
 
+/// Other peers' links come and go all the time; a silent server is given up none the later.
+#[test]
+fn asking_for_registration_again_puts_off_no_retransmission() {
+    let mut spoke = up(spoke(1));
+    let mut sent = Vec::new();
+    for tenth in 0..80 {
+        let now = Instant::from_millis(tenth * 100);
+        spoke.handle_timeout(now);
+        spoke.link_up(now, &link(20 + tenth, "172.16.77.1", "172.16.1.1"));
+        spoke.register(now);
+        sent.extend(transmits(&mut spoke).iter().map(|t| request_id(&t.packet)));
+    }
+    // The request, one further, and the retransmissions after 1, 3 and 7 seconds.
+    assert_eq!(sent, [65540, 65541, 65541, 65541, 65541]);
+    assert_eq!(spoke.poll_timeout(), Some(Instant::from_secs(15)));
+}
+
+#[test]
+fn a_server_that_refused_is_left_in_peace_unless_the_way_to_it_is_new() {
+    let mut spoke = up(spoke(1));
+    let request = transmits(&mut spoke).remove(0).packet;
+    let refusal = reply_to(&request, |packet| entry(packet).code = CieCode(4));
+    spoke.handle_packet(Instant::EPOCH, &to_hub(), &refusal).unwrap();
+    spoke.link_up(Instant::from_secs(1), &link(7, "172.16.77.1", "172.16.1.1"));
+    spoke.register(Instant::from_secs(1));
+    assert_eq!(transmits(&mut spoke), []);
+    assert_eq!(spoke.poll_timeout(), Some(Instant::from_secs(64)));
+    spoke.link_up(Instant::from_secs(2), &to_hub());
+    spoke.register(Instant::from_secs(2));
+    assert_eq!(transmits(&mut spoke).len(), 1);
+}
+
+#[test]
+fn a_reply_comes_over_the_link_that_was_asked() {
+    let mut spoke = up(spoke(1));
+    let request = transmits(&mut spoke).remove(0).packet;
+    let reply = reply_to(&request, |_| {});
+    let other = link(66, "172.16.10.1", "172.16.1.1");
+    assert_eq!(
+        spoke.handle_packet(Instant::EPOCH, &other, &reply),
+        Err(Discard::ReplyOverOtherLink { link: LinkId(66) })
+    );
+    spoke.handle_packet(Instant::EPOCH, &to_hub(), &reply).unwrap();
+}
+
+#[test]
+fn a_working_backup_is_kept_until_the_preferred_server_answers() {
+    let mut spoke = endpoint(two_servers(1), 1);
+    let backup = link(8, "172.16.20.1", "172.16.1.1");
+    spoke.interface_up(Instant::EPOCH);
+    spoke.link_up(Instant::EPOCH, &backup);
+    spoke.register(Instant::EPOCH);
+    let request = transmits(&mut spoke).remove(0).packet;
+    spoke.handle_packet(Instant::EPOCH, &backup, &reply_to(&request, |_| {})).unwrap();
+    spoke.link_up(Instant::from_secs(1), &to_hub());
+    spoke.register(Instant::from_secs(1));
+    let states = |spoke: &Endpoint| spoke.servers().map(|s| s.state).collect::<Vec<_>>();
+    assert_eq!(states(&spoke), [ServerState::Responding, ServerState::Expecting]);
+    let request = transmits(&mut spoke).remove(0);
+    assert_eq!((request.to.nbma, transmits(&mut spoke)), (ip("172.16.10.1"), vec![]));
+    let reply = reply_to(&request.packet, |_| {});
+    spoke.handle_packet(Instant::from_secs(1), &to_hub(), &reply).unwrap();
+    assert_eq!(states(&spoke), [ServerState::Waiting, ServerState::Responding]);
+    // Only now the backup is told that we leave.
+    assert_eq!(transmits(&mut spoke)[0].to.nbma, ip("172.16.20.1"));
+}
+
 #[test]
 fn registration_waits_for_the_way_unless_told_not_to() {
     let mut waiting = endpoint(spoke(1), 1);

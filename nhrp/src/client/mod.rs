@@ -37,8 +37,9 @@ pub(crate) struct Context<'a> {
 const LONGEST_WAIT: Duration = Duration::from_secs(64);
 /// So many unanswered requests take a server down.
 const MISSES: u32 = 3;
-/// So many registrations may wait for their replies; the oldest are forgotten first.
-const OUTSTANDING: usize = 4;
+/// So many requests of one registration may wait for their replies: the first, and one further
+/// that [`Client::register`] asks for.
+const OUTSTANDING: usize = 2;
 
 /// All next hop servers.
 #[derive(Debug)]
@@ -204,7 +205,16 @@ impl Client {
             .collect();
         self.settle(ctx);
         for address in again {
-            self.send_registration(address, ctx);
+            let Some(server) = self.servers.get(&address) else { continue };
+            if server.transmissions > 0 {
+                // Every peer's link coming up may be the reason for this call, so it must not
+                // put off the retransmissions, whose number takes a silent server down.
+                if server.outstanding.len() < OUTSTANDING {
+                    self.send_request(address, ctx);
+                }
+            } else if server.fresh_link {
+                self.send_registration(address, ctx);
+            }
         }
     }
 
@@ -252,7 +262,7 @@ impl Client {
 
     /// Starts registration with the servers of each cluster that are preferred and reachable, as
     /// many as configured; the others wait. A server that failed goes on being asked, but does not
-    /// count.
+    /// count. One that is in use is left only when as many better ones respond.
     fn settle(&mut self, ctx: &mut Context<'_>) {
         let mut order: Vec<(u8, u8, IpAddr)> = self
             .servers
@@ -261,28 +271,32 @@ impl Client {
             .map(|settings| (settings.cluster, settings.priority, settings.address))
             .collect();
         order.sort_unstable();
-        let mut connections = BTreeMap::<u8, usize>::new();
+        let mut connections = BTreeMap::<u8, (usize, usize)>::new();
         for (cluster, _, address) in order {
             let Some(server) = self.servers.get(&address) else { continue };
             if !reachable(server, ctx) {
                 continue;
             }
-            let count = connections.entry(cluster).or_default();
+            let (count, responding) = connections.entry(cluster).or_default();
             let limit = ctx.config.max_connections.get(&cluster).copied().unwrap_or(usize::MAX);
             let wanted = *count < limit;
             if wanted && !server.failed {
                 *count = count.saturating_add(1);
+            }
+            let replaced = *responding >= limit;
+            if server.state == ServerState::Responding {
+                *responding = responding.saturating_add(1);
             }
             match (server.state, wanted) {
                 (ServerState::Down | ServerState::Waiting, true) => {
                     self.start(address, ctx);
                 }
                 (ServerState::Down, false) => self.leave(address, ServerState::Waiting, ctx),
-                (ServerState::Expecting | ServerState::Responding, false) => {
+                (ServerState::Expecting | ServerState::Responding, false) if replaced => {
                     self.purge_registration(address, ctx);
                     self.leave(address, ServerState::Waiting, ctx);
                 }
-                (ServerState::Expecting | ServerState::Responding, true)
+                (ServerState::Expecting | ServerState::Responding, _)
                 | (ServerState::Waiting, false) => {}
             }
         }
@@ -295,39 +309,46 @@ impl Client {
         self.send_registration(address, ctx);
     }
 
-    /// Starts a registration with a new identifier.
+    /// Starts a registration.
     fn send_registration(&mut self, address: IpAddr, ctx: &mut Context<'_>) {
         let Some(server) = self.servers.get_mut(&address) else { return };
-        let Some(nbma) = server.nbma else { return };
-        let Ok(request) = Request::registration(self.next_request_id, address, nbma, ctx.config)
-        else {
-            return;
-        };
-        self.next_request_id = self.next_request_id.next();
-        let request_id = request.id;
-        ctx.output.trace(ctx.now, server.subject(), || Trace::SendAttempt { destination: address });
+        server.outstanding.clear();
+        if self.send_request(address, ctx)
+            && let Some(server) = self.servers.get_mut(&address)
+        {
+            server.transmissions = 1;
+            self.timers.set(address, ctx.now + wait(1));
+        }
+    }
+
+    /// Sends a request with a new identifier, and says whether it could.
+    fn send_request(&mut self, address: IpAddr, ctx: &mut Context<'_>) -> bool {
+        let Some(server) = self.servers.get_mut(&address) else { return false };
+        let Some(nbma) = server.nbma else { return false };
         let to = ctx.links.towards(nbma);
+        let id = self.next_request_id;
+        let Ok(request) = Request::registration(id, address, to, ctx.config) else {
+            return false;
+        };
+        self.next_request_id = id.next();
+        ctx.output.trace(ctx.now, server.subject(), || Trace::SendAttempt { destination: address });
         ctx.output.send(ctx.now, to, ctx.config.protocol_address, address, &request.built);
         ctx.output.trace(ctx.now, server.subject(), || Trace::RegistrationInitial {
             address,
-            request_id,
+            request_id: id,
         });
-        while server.outstanding.len() >= OUTSTANDING {
-            server.outstanding.pop_front();
-        }
         server.outstanding.push_back(request);
-        server.transmissions = 1;
         server.fresh_link = false;
-        self.timers.set(address, ctx.now + wait(1));
+        true
     }
 
     /// Tells a server that knows us to forget us (RFC 2332 §5.2.5).
     fn purge_registration(&mut self, address: IpAddr, ctx: &mut Context<'_>) {
         let Some(server) = self.servers.get(&address) else { return };
         let (Some(nbma), Some(id)) = (server.nbma, server.registered) else { return };
-        let Ok(request) = Request::purge(id, address, nbma, ctx.config) else { return };
-        ctx.output.trace(ctx.now, server.subject(), || Trace::SendAttempt { destination: address });
         let to = ctx.links.towards(nbma);
+        let Ok(request) = Request::purge(id, address, to, ctx.config) else { return };
+        ctx.output.trace(ctx.now, server.subject(), || Trace::SendAttempt { destination: address });
         ctx.output.send(ctx.now, to, ctx.config.protocol_address, address, &request.built);
     }
 
@@ -337,7 +358,6 @@ impl Client {
         let Some(server) = self.servers.get_mut(&address) else { return true };
         if server.transmissions == 0 {
             // A third of the holding time is over (§5.2.3), or the pause after a refusal.
-            server.outstanding.clear();
             self.send_registration(address, ctx);
             return true;
         }
@@ -354,10 +374,13 @@ impl Client {
         let Some(server) = self.servers.get_mut(&address) else { return };
         server.transmissions = server.transmissions.saturating_add(1);
         let interval = wait(server.transmissions);
-        let (Some(request), Some(nbma)) = (server.outstanding.back(), server.nbma) else { return };
-        let request_id = request.id;
-        ctx.output.trace(ctx.now, server.subject(), || Trace::SendAttempt { destination: address });
+        let nbma = server.nbma;
+        let (Some(request), Some(nbma)) = (server.outstanding.back_mut(), nbma) else { return };
         let to = ctx.links.towards(nbma);
+        request.to = to;
+        let request_id = request.id;
+        let subject = Subject { nbma: Some(nbma), protocol: Some(address) };
+        ctx.output.trace(ctx.now, subject, || Trace::SendAttempt { destination: address });
         ctx.output.send(ctx.now, to, ctx.config.protocol_address, address, &request.built);
         ctx.output.trace(ctx.now, server.subject(), || Trace::RegistrationRetransmit {
             address,

@@ -11,21 +11,23 @@ use crate::received::ip;
 use crate::wire::{
     Body, Cie, CieCode, Extension, ExtensionType, Flags, Message, NbmaAddress, Packet, RequestId,
 };
-use crate::{Config, Discard, Event, Link, ServerState, Trace};
+use crate::{Config, Discard, Event, Link, NextHop, ServerState, Trace};
 
 /// A request that was sent.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: RequestId,
+    /// Where it was sent last.
+    pub(super) to: NextHop,
     pub(super) built: Built,
 }
 
 impl Request {
-    /// A registration with the server at `address`, which is at `nbma`.
+    /// A registration with the server at `address`, sent `to` where it is.
     pub(super) fn registration(
         id: RequestId,
         address: IpAddr,
-        nbma: IpAddr,
+        to: NextHop,
         config: &Config,
     ) -> Result<Self, Discard> {
         let host = address_bits(config.protocol_address);
@@ -37,9 +39,9 @@ impl Request {
             entries: Vec::from([Cie::bare(host, config.mtu, config.holding_time)]),
         };
         // Where we think the server is: behind a NAT it learns its own outside address by it.
-        let server = Cie::bare(host, config.mtu, 0).of(nbma, address);
+        let server = Cie::bare(host, config.mtu, 0).of(to.nbma, address);
         let body = Body::RegistrationRequest(message);
-        Self::build(id, address, body, Vec::from([server]), config)
+        Self::build(id, address, to, body, Vec::from([server]), config)
     }
 
     /// A purge of our registration that wants no reply. It has the registration's identifier:
@@ -47,7 +49,7 @@ impl Request {
     pub(super) fn purge(
         id: RequestId,
         address: IpAddr,
-        nbma: IpAddr,
+        to: NextHop,
         config: &Config,
     ) -> Result<Self, Discard> {
         let own = config.protocol_address;
@@ -56,13 +58,14 @@ impl Request {
         let entry = Cie { protocol: own.into(), ..Cie::bare(host, 0, 0) };
         let message =
             Message { flags: Flags::NO_REPLY, request_id: id, entries: Vec::from([entry]) };
-        let server = Cie::bare(host, config.mtu, 0).of(nbma, address);
-        Self::build(id, address, Body::PurgeRequest(message), Vec::from([server]), config)
+        let server = Cie::bare(host, config.mtu, 0).of(to.nbma, address);
+        Self::build(id, address, to, Body::PurgeRequest(message), Vec::from([server]), config)
     }
 
     fn build(
         id: RequestId,
         address: IpAddr,
+        to: NextHop,
         body: Body,
         nat: Vec<Cie>,
         config: &Config,
@@ -76,7 +79,7 @@ impl Request {
         packet.extensions.extend(config.authentication.clone().map(Extension::authentication));
         packet.extensions.push(Extension::nat_address(nat));
         packet.extensions.push(Extension::end());
-        Ok(Self { id, built: Built::new(packet)? })
+        Ok(Self { id, to, built: Built::new(packet)? })
     }
 }
 
@@ -115,6 +118,10 @@ impl Client {
         }
         if server.nbma != Some(link.nbma) {
             return Err(Discard::ReplyFromElsewhere { nbma: link.nbma });
+        }
+        // Several peers may share an NBMA address: behind a NAT it does not say who replies.
+        if request.to.link.is_some_and(|asked| asked != link.id) {
+            return Err(Discard::ReplyOverOtherLink { link: link.id });
         }
         let entries = &message.entries;
         if entries.is_empty() {
@@ -155,14 +162,15 @@ impl Client {
             ctx.output.trace(ctx.now, subject, || Trace::BehindNat { outside });
         }
         server.outside_nbma = outside_nbma;
-        let recovered = core::mem::replace(&mut server.failed, false);
+        server.failed = false;
+        let came_up = server.state != ServerState::Responding;
         server.transition(ServerState::Responding, ctx);
         // §5.2.3 recommends a third of the holding time. Shorter than a second would be a flood.
         let seconds = holding_time.unwrap_or(u16::MAX).min(ctx.config.holding_time);
         let refresh =
             Duration::from_secs(u64::from(seconds).div_euclid(3)).max(Duration::from_secs(1));
         self.timers.set(address, ctx.now + refresh);
-        if recovered {
+        if came_up {
             self.settle(ctx);
         }
     }
