@@ -2,11 +2,18 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::Instant;
 
+/// No deadline is due at this instant: nothing comes after it.
+const END_OF_TIME: Instant = Instant::from_micros(u64::MAX);
+
 /// A set of named deadlines, at most one for each key.
 ///
 /// Setting, cancelling and taking the next due are O(log n); asking for the next deadline is too,
 /// and borrows immutably. Deadlines that fall together fire in key order, so that the same inputs
 /// give the same outputs.
+///
+/// A deadline at the end of time, `Instant::from_micros(u64::MAX)`, is never due and never
+/// reported: sums that saturate end there, and a handler that sets its key again from there would
+/// not come to an end.
 ///
 /// ```
 /// use core::time::Duration;
@@ -65,7 +72,7 @@ impl<K: Ord + Clone> Timers<K> {
     /// The earliest deadline of all: what `poll_timeout` reports.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.by_deadline.first().map(|(deadline, _)| *deadline)
+        self.by_deadline.first().map(|(deadline, _)| *deadline).filter(|at| *at < END_OF_TIME)
     }
 
     /// Takes one key whose deadline has come, the earliest first.
@@ -124,6 +131,17 @@ mod tests {
         let due: alloc::vec::Vec<char> = core::iter::from_fn(|| timers.pop_due(at(3))).collect();
         assert_eq!(due, ['b', 'c', 'a']);
         assert_eq!(timers.next(), Some(at(9)));
+    }
+
+    #[test]
+    fn a_deadline_at_the_end_of_time_is_never_due() {
+        let end = Instant::from_micros(u64::MAX);
+        let mut timers = Timers::new();
+        timers.set('a', end + core::time::Duration::from_secs(1));
+        assert_eq!((timers.next(), timers.pop_due(end)), (None, None));
+        assert_eq!(timers.get(&'a'), Some(end));
+        timers.set('b', Instant::from_micros(u64::MAX - 1));
+        assert_eq!((timers.pop_due(end), timers.pop_due(end)), (Some('b'), None));
     }
 
     #[test]
