@@ -226,8 +226,26 @@ impl Cache {
             self.expiry.set(target, expires);
             let nbma_now = Some(nbma);
             output.trace(now, subject, || Trace::CacheUpdate { target, next_hop, nbma: nbma_now });
+            let changed = core::mem::replace(&mut entry.multicast, multicast) != multicast;
             if moved {
                 output.event(Event::CacheUpdated { target, nbma, link: Some(link) });
+            }
+            // The configuration may have changed its mind since the last registration.
+            let change = match (changed, multicast) {
+                (true, true) => self.multicast.bind(link),
+                (true, false) => self.multicast.unbind(link),
+                (false, _) => Change::None,
+            };
+            match change {
+                Change::Added => {
+                    output.trace(now, subject, || Trace::MulticastAdded { nbma });
+                    output.event(Event::MulticastAdded { link });
+                }
+                Change::Removed => {
+                    output.trace(now, subject, || Trace::MulticastRemoved { nbma });
+                    output.event(Event::MulticastRemoved { link });
+                }
+                Change::None => {}
             }
             return;
         }

@@ -1,16 +1,17 @@
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 /// Whom the security association that carried a packet authenticated: opaque octets, compared for
-/// equality only.
+/// equality only. Cheap to clone: each entry of the cache has one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Identity(Vec<u8>);
+pub struct Identity(Arc<[u8]>);
 
 impl Identity {
     /// An identity of these octets, for example type and data of an IKE identification payload.
     #[must_use]
-    pub const fn new(octets: Vec<u8>) -> Self {
-        Self(octets)
+    pub fn new(octets: Vec<u8>) -> Self {
+        Self(octets.into())
     }
 
     /// Its octets.

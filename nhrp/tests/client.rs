@@ -255,6 +255,24 @@ fn a_server_that_refused_is_left_in_peace_unless_the_way_to_it_is_new() {
 }
 
 #[test]
+fn of_several_ways_to_a_server_the_newest_is_taken() {
+    let mut spoke = up(spoke(1));
+    assert_eq!(transmits(&mut spoke)[0].to.link, Some(LinkId(9)));
+    for id in [20, 3] {
+        spoke.link_up(Instant::EPOCH, &link(id, "172.16.10.1", "172.16.1.1"));
+        assert_eq!(spoke.lookup(Instant::EPOCH, ip(HUB)).unwrap().link, Some(LinkId(id)));
+    }
+}
+
+#[test]
+fn timeouts_at_the_end_of_time_come_to_an_end() {
+    let mut spoke = up(spoke(1));
+    transmits(&mut spoke);
+    spoke.handle_timeout(Instant::from_micros(u64::MAX));
+    assert_eq!((transmits(&mut spoke).len(), spoke.poll_timeout()), (1, None));
+}
+
+#[test]
 fn a_reply_comes_over_the_link_that_was_asked() {
     let mut spoke = up(spoke(1));
     let request = transmits(&mut spoke).remove(0).packet;

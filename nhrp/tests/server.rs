@@ -505,6 +505,18 @@ fn multicast_goes_to_each_link_once() {
 }
 
 #[test]
+fn a_refresh_follows_the_configuration_of_multicast() {
+    let mut hub = up(hub());
+    let link = peer(1, SPOKE, "one");
+    for (at, dynamic) in [(0, true), (1, false), (2, true), (3, true)] {
+        let config = cloud::hub().multicast_dynamic(dynamic).build().unwrap();
+        hub.set_config(Instant::from_secs(at), Arc::new(config));
+        assert_eq!(register(&mut hub, at, &link, &request(SPOKE, "10.1.1.1", |_| {})), [0]);
+        assert_eq!(hub.multicast_after(None), dynamic.then_some(LinkId(1)), "{at}");
+    }
+}
+
+#[test]
 fn the_longest_match_is_the_next_hop() {
     let map = |target, nbma| StaticMap { target, nbma: ip(nbma) };
     let maps = vec![
