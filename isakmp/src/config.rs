@@ -85,7 +85,9 @@ pub struct PreSharedKey {
     /// The one identity that may use this key.
     ///
     /// When `None`, a peer that is not behind a NAT must identify by the address that it sends
-    /// from; behind a NAT by any address, since the one it has is not ours to see.
+    /// from; behind a NAT by any address that no other key is for, since the one it has is not ours
+    /// to see. Peers behind different NATs may then have the same address inside: they are told
+    /// apart by the address outside as well.
     pub identity: Option<Identity>,
 }
 
@@ -304,6 +306,19 @@ impl Config {
     /// The pre-shared key for a peer's address: the longest match.
     pub(crate) fn pre_shared_key(&self, peer: IpAddr) -> Option<&PreSharedKey> {
         self.keyring.iter().filter(|key| key.matches(peer)).max_by_key(|key| key.prefix)
+    }
+
+    /// Whether an unbound key may prove an address: no other key is for it, by a longer match or by
+    /// being bound to it.
+    pub(crate) fn may_prove(
+        &self,
+        key: &PreSharedKey,
+        identity: &Identity,
+        address: IpAddr,
+    ) -> bool {
+        let entry = |key: &PreSharedKey| (key.address, key.prefix);
+        self.keyring.iter().all(|other| other.identity.as_ref() != Some(identity))
+            && self.pre_shared_key(address).is_none_or(|best| entry(best) == entry(key))
     }
 
     pub(crate) const fn forces_encapsulation(&self) -> bool {

@@ -111,6 +111,14 @@ pub enum Discard {
         /// Where the message came from.
         source_address: IpAddr,
     },
+    /// A renegotiation proved another identity than the peer has.
+    #[error("peer {peer} came back as {proved}")]
+    IdentityChanged {
+        /// The peer's.
+        peer: crate::Identity,
+        /// The one proved now.
+        proved: crate::Identity,
+    },
     /// Protocol and port of a phase 1 ID are neither 0/0 nor 17/500 (RFC 2407 §4.6.2).
     #[error("peer's identity names protocol {protocol} port {port}")]
     IdentityPort {

@@ -26,13 +26,13 @@ use crate::output::Output;
 use crate::phase1::{Phase1, SaId};
 use crate::wire::{Cookie, ExchangeType, Message, MessageId};
 use crate::{
-    CloseReason, Config, Deviation, Discard, Event, Identity, Path, PeerId, Protection,
-    ProtectionId, Remote, Trace, Traced, Transmit,
+    CloseReason, Config, Deviation, Discard, Event, Path, PeerId, Protection, ProtectionId, Remote,
+    Trace, Traced, Transmit,
 };
 
 use child::Child;
 pub use key_log::Phase1Key;
-use peer::{Peer, Wanted};
+use peer::{Peer, PeerName, Wanted};
 
 /// Cisco's VPN client adds up to so many bytes after a message.
 const TOLERATED_EXCESS: usize = 16;
@@ -43,8 +43,7 @@ pub struct Endpoint {
     output: Output,
     protections: BTreeMap<ProtectionId, Arc<Protection>>,
     peers: BTreeMap<PeerId, Peer>,
-    /// By our address and whom they authenticated as.
-    by_identity: BTreeMap<(IpAddr, Identity), PeerId>,
+    by_identity: BTreeMap<PeerName, PeerId>,
     /// By our address and the one that `connect` was called with.
     by_target: BTreeMap<(IpAddr, IpAddr), PeerId>,
     phase1: BTreeMap<SaId, Phase1>,

@@ -250,6 +250,9 @@ pub enum CloseReason {
     /// keys differ.
     #[error("peer did not answer our authentication: pre-shared keys may differ")]
     AuthenticationFailed,
+    /// The keyring has no key for the address that a main mode would go to.
+    #[error("no pre-shared key for {0}")]
+    NoPreSharedKey(core::net::IpAddr),
     /// The peer's public value cannot be used.
     #[error("peer's key exchange is unusable: {0}")]
     KeyExchange(#[from] DiffieHellmanError),

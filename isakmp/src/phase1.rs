@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use dmvpn_time::Instant;
@@ -17,7 +17,8 @@ use crate::wire::{
     Payload, Payloads,
 };
 use crate::{
-    CoarseState, Config, Discard, Identity, Nat, Path, PeerId, Policy, Role, StateKind, main_mode,
+    CoarseState, Config, Discard, Identity, Nat, Path, PeerId, Policy, PreSharedKey, Role,
+    StateKind, main_mode,
 };
 
 /// Our name for a phase 1 SA; never used twice.
@@ -29,6 +30,8 @@ pub(crate) struct SaId(pub(crate) u64);
 pub(crate) struct Negotiation {
     /// The configuration that it started with, and keeps.
     pub(crate) config: Arc<Config>,
+    /// The pre-shared key for the peer, found when the negotiation started.
+    pub(crate) key: PreSharedKey,
     pub(crate) role: Role,
     pub(crate) initiator_cookie: Cookie,
     pub(crate) responder_cookie: Cookie,
@@ -150,6 +153,16 @@ pub(crate) struct Established {
     pub(crate) own_message_ids: MessageIds,
     /// Notifications that came with the last message of main mode.
     pub(crate) notifications: Vec<Notification<'static>>,
+}
+
+impl Established {
+    /// The address that a peer behind a NAT is seen at, where its identity is an inside address that
+    /// anybody behind another NAT may have as well.
+    pub(crate) fn outside_address(&self, sa: &Negotiation) -> Option<IpAddr> {
+        let seen = sa.path.remote.ip();
+        let inside = sa.key.identity.is_none() && self.identity.as_address() != Some(seen);
+        (inside && self.nat.remote).then_some(seen)
+    }
 }
 
 /// The keys of an established SA and what starts the IV of each exchange.

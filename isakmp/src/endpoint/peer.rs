@@ -16,6 +16,17 @@ use crate::{
 
 use super::Endpoint;
 
+/// What a peer is known by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PeerName {
+    /// Our address.
+    pub(super) local: IpAddr,
+    /// Whom it authenticated as.
+    pub(super) identity: Identity,
+    /// Where it is seen, if the identity is an address behind a NAT and not unique.
+    pub(super) outside: Option<IpAddr>,
+}
+
 /// A remote IKE peer.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -23,6 +34,8 @@ pub(super) struct Peer {
     /// The address that `connect` was called with.
     pub(super) target: Option<IpAddr>,
     pub(super) identity: Option<Identity>,
+    /// How `by_identity` knows it.
+    pub(super) name: Option<PeerName>,
     /// Its phase 1 SAs, the half-open ones that we started included.
     pub(super) phase1: BTreeSet<SaId>,
     /// The one in use: the newest established.
@@ -59,6 +72,7 @@ impl Endpoint {
             path,
             target: None,
             identity: None,
+            name: None,
             phase1: BTreeSet::new(),
             current: None,
             children: BTreeSet::new(),
@@ -76,7 +90,13 @@ impl Endpoint {
 
     /// The peer that `connect` means, or a new one.
     pub(super) fn peer_for_target(&mut self, local: IpAddr, remote: IpAddr) -> PeerId {
-        let by_identity = || self.by_identity.get(&(local, Identity::address(remote)));
+        // Who is called by this address is meant only if it is also there.
+        let by_identity = || {
+            let name = PeerName { local, identity: Identity::address(remote), outside: None };
+            self.by_identity
+                .get(&name)
+                .filter(|id| self.peers.get(id).is_some_and(|peer| peer.path.remote.ip() == remote))
+        };
         if let Some(&id) = self.by_target.get(&(local, remote)).or_else(by_identity) {
             return id;
         }
@@ -97,9 +117,15 @@ impl Endpoint {
     }
 
     /// The peer that has just authenticated as `identity`, or a new one.
-    pub(super) fn peer_for_identity(&mut self, path: Path, identity: &Identity) -> PeerId {
+    pub(super) fn peer_for_identity(
+        &mut self,
+        path: Path,
+        identity: &Identity,
+        outside: Option<IpAddr>,
+    ) -> PeerId {
         let local = path.local.ip();
-        if let Some(&id) = self.by_identity.get(&(local, identity.clone())) {
+        let name = PeerName { local, identity: identity.clone(), outside };
+        if let Some(&id) = self.by_identity.get(&name) {
             return id;
         }
         // One that we are connecting to and do not know by name yet.
@@ -112,19 +138,32 @@ impl Endpoint {
     }
 
     /// Records whom a peer authenticated as.
-    pub(super) fn name_peer(&mut self, id: PeerId, identity: &Identity) {
+    pub(super) fn name_peer(&mut self, id: PeerId, identity: &Identity, outside: Option<IpAddr>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let local = peer.path.local.ip();
-        if peer.identity.as_ref() == Some(identity) {
+        let name = PeerName { local: peer.path.local.ip(), identity: identity.clone(), outside };
+        peer.identity = Some(identity.clone());
+        if peer.name.as_ref() == Some(&name) {
             return;
         }
-        if let Some(before) = peer.identity.replace(identity.clone()) {
-            let key = (local, before);
-            if self.by_identity.get(&key) == Some(&id) {
-                self.by_identity.remove(&key);
-            }
+        let before = peer.name.replace(name.clone());
+        self.forget_name(id, before);
+        self.by_identity.insert(name, id);
+    }
+
+    /// A peer behind a NAT was seen at another address.
+    pub(super) fn seen_at(&mut self, id: PeerId, address: IpAddr) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        if let Some(PeerName { identity, outside: Some(_), .. }) = peer.name.clone() {
+            self.name_peer(id, &identity, Some(address));
         }
-        self.by_identity.insert((local, identity.clone()), id);
+    }
+
+    fn forget_name(&mut self, id: PeerId, name: Option<PeerName>) {
+        if let Some(name) = name
+            && self.by_identity.get(&name) == Some(&id)
+        {
+            self.by_identity.remove(&name);
+        }
     }
 
     /// Forgets the peer if nothing is left of it.
@@ -139,12 +178,7 @@ impl Endpoint {
         if let Some(target) = peer.target {
             self.by_target.remove(&(local, target));
         }
-        if let Some(identity) = peer.identity {
-            let key = (local, identity);
-            if self.by_identity.get(&key) == Some(&id) {
-                self.by_identity.remove(&key);
-            }
-        }
+        self.forget_name(id, peer.name);
         self.output.timers.cancel(&Timer::DeadPeer(id));
         self.output.timers.cancel(&Timer::Keepalive(id));
         self.output.event(Event::PeerDown { peer: id, reason });

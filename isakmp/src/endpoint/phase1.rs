@@ -51,6 +51,12 @@ impl Endpoint {
             },
             _ => peer.path,
         };
+        let remote = path.remote.ip();
+        let Some(key) = config.pre_shared_key(remote).cloned() else {
+            self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
+            self.no_main_mode(peer_id, CloseReason::NoPreSharedKey(remote));
+            return;
+        };
         let replaces: Vec<SaId> = peer.current.into_iter().collect();
         let initial_contact = self.output.config.initial_contact
             && peer.current.is_none()
@@ -59,6 +65,7 @@ impl Endpoint {
         let initiator_cookie = self.output.cookie();
         let mut negotiation = Negotiation {
             config: Arc::clone(&self.output.config),
+            key,
             role: Role::Initiator,
             initiator_cookie,
             responder_cookie: Cookie::ZERO,
@@ -84,6 +91,18 @@ impl Endpoint {
         self.arm_half_open(id, &negotiation);
         self.phase1.insert(id, Phase1 { negotiation, state: Phase1State::Initiator(state) });
         self.after_step(id);
+    }
+
+    /// A main mode cannot even start. What waited for it fails, unless there is an SA still.
+    fn no_main_mode(&mut self, peer_id: PeerId, reason: CloseReason) {
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        if peer.current.is_none() {
+            let wanted = core::mem::take(&mut peer.wanted);
+            for (protection, wanted) in wanted {
+                self.negotiation_failed(peer_id, protection, wanted.rekey_of, reason);
+            }
+        }
+        self.reap_peer(peer_id, reason);
     }
 
     fn arm_half_open(&mut self, id: SaId, negotiation: &Negotiation) {
@@ -128,8 +147,13 @@ impl Endpoint {
         if !self.protections.values().any(wanted) {
             return Err(Discard::NoProtection);
         }
+        let Some(key) = config.pre_shared_key(source_address).cloned() else {
+            self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
+            return Err(Discard::NoPreSharedKey(source_address));
+        };
         let mut negotiation = Negotiation {
             config,
+            key,
             role: Role::Responder,
             initiator_cookie: message.header.initiator_cookie,
             responder_cookie: Cookie::ZERO,
@@ -148,9 +172,6 @@ impl Endpoint {
             Ok(accepted) => accepted,
             Err(discard) => {
                 self.output.trace_all(&negotiation, notes);
-                if matches!(discard, Discard::NoPreSharedKey(_)) {
-                    self.output.trace(&negotiation, Trace::NoPreSharedKey);
-                }
                 if discard == Discard::NoProposalChosen && self.may_refuse() {
                     self.output.trace(&negotiation, Trace::Discarded(discard));
                     let notify_type = NotifyType::NO_PROPOSAL_CHOSEN;
@@ -246,6 +267,17 @@ impl Endpoint {
                 return Err(Discard::UnexpectedState { state: state.kind() });
             }
         };
+        // Its SAs and its owner's wishes belong to who it was: a peer with a name keeps it.
+        if let Accepted::Initiator(initiator::Accepted::Mm6(authentication)) = &accepted
+            && let Some(known) = negotiation
+                .peer
+                .and_then(|peer| self.peers.get(&peer))
+                .and_then(|peer| peer.identity.as_ref())
+            && known != authentication.identity()
+        {
+            let proved = authentication.identity().clone();
+            return Err(Discard::IdentityChanged { peer: known.clone(), proved });
+        }
         let Some(Phase1 { mut negotiation, state }) = self.phase1.remove(&id) else {
             return Ok(());
         };
@@ -359,6 +391,7 @@ impl Endpoint {
         let notifications = sa.notifications.clone();
         let announce = sa.announce_lifetime.then_some(sa.lifetime);
         let known_peer = negotiation.peer;
+        let outside = sa.outside_address(negotiation);
         self.output.counters.phase1_completed =
             self.output.counters.phase1_completed.saturating_add(1);
         self.output.timers.cancel(&Timer::HalfOpen(id));
@@ -367,12 +400,12 @@ impl Endpoint {
         }
         let peer_id = match known_peer {
             Some(peer_id) => peer_id,
-            None => self.peer_for_identity(path, &identity),
+            None => self.peer_for_identity(path, &identity, outside),
         };
         if let Some(Phase1 { negotiation, .. }) = self.phase1.get_mut(&id) {
             negotiation.peer = Some(peer_id);
         }
-        self.name_peer(peer_id, &identity);
+        self.name_peer(peer_id, &identity, outside);
         let now = self.output.now;
         let moved = match self.peers.get_mut(&peer_id) {
             Some(peer) => {

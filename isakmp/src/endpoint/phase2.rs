@@ -478,6 +478,7 @@ impl Endpoint {
                 negotiation.path = path;
             }
         }
+        self.seen_at(peer_id, path.remote.ip());
         self.output.event(Event::PeerMoved { peer: peer_id, path });
     }
 }

@@ -199,9 +199,7 @@ impl Keyed {
     fn derive(agreed: Agreed, sa: &Negotiation, inputs: KeyInputs<'_>) -> Self {
         let KeyInputs { secret, nonce_i, nonce_r, g_xi, g_xr, nat, udp, dead_peer_detection } =
             inputs;
-        // The key was found when the negotiation started, in the same configuration.
-        let key = sa.config.pre_shared_key(sa.path.remote.ip());
-        let key = key.map_or(&[][..], |key| key.key.dangerous_bytes());
+        let key = sa.key.key.dangerous_bytes();
         let hash = agreed.suite.hash;
         let skeyid = Skeyid::pre_shared_key(hash, key, nonce_i, nonce_r);
         let session = skeyid.session_keys(secret, sa.initiator_cookie.0, sa.responder_cookie.0);
@@ -337,14 +335,17 @@ impl Keyed {
         };
         let identity = Identity { id_type: id.id_type, data: Bytes::copy_from_slice(&id.data) };
         let source_address = sa.path.remote.ip();
-        let bound = sa.config.pre_shared_key(source_address).and_then(|key| key.identity.as_ref());
-        match bound {
+        match &sa.key.identity {
             Some(bound) if *bound == identity => Ok((identity, deviation)),
             Some(_) => Err(Discard::IdentityMismatch { source_address }),
             // Unbound, a peer is called by its address. Behind a NAT it has one that we cannot
-            // see; the pre-shared key then vouches for it.
+            // see; the pre-shared key then vouches for it, unless another key is for who it claims
+            // to be.
             None => match identity.as_address() {
-                Some(address) if address == source_address || self.nat.remote => {
+                Some(address)
+                    if (address == source_address || self.nat.remote)
+                        && sa.config.may_prove(&sa.key, &identity, address) =>
+                {
                     Ok((identity, deviation))
                 }
                 Some(_) => Err(Discard::IdentityMismatch { source_address }),
@@ -389,6 +390,10 @@ pub(crate) struct Authentication {
 }
 
 impl Authentication {
+    pub(crate) const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Records the ID and the hash.
     fn trace(&self, sa: &Negotiation, output: &mut Output) {
         let processing = |payload| Trace::Processing { payload, message_id: MessageId::ZERO };

@@ -157,10 +157,6 @@ pub(crate) fn check(
     let Payload::SecurityAssociation(offered) = &received.payload else {
         return Err(Discard::OfferShape);
     };
-    let remote = sa.path.remote.ip();
-    if sa.config.pre_shared_key(remote).is_none() {
-        return Err(Discard::NoPreSharedKey(remote));
-    }
     let choice = offer::choose(offered, &sa.config, notes)?;
     let ours = choice.policy.lifetime;
     let peer_lifetime = choice.peer_lifetime.unwrap_or(ours);
