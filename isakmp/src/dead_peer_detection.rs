@@ -17,15 +17,14 @@ pub(crate) struct Probe {
     pub(crate) sequence: u32,
     /// Questions since the last sign of life.
     pub(crate) unanswered: u32,
-    /// The highest sequence number that the peer asked with.
-    pub(crate) highest_received: Option<u32>,
 }
 
 impl Probe {
     /// Whether a question of the peer is new: it counts upwards, and it is none of ours sent back.
-    pub(crate) fn is_fresh(&self, sequence: u32) -> bool {
+    /// `highest` is the peer's last on the same SA.
+    pub(crate) fn is_fresh(&self, sequence: u32, highest: Option<u32>) -> bool {
         let ours = self.first != 0 && (self.first..=self.sequence).contains(&sequence);
-        !ours && self.highest_received.is_none_or(|highest| sequence > highest)
+        !ours && highest.is_none_or(|highest| sequence > highest)
     }
 
     /// The next sequence number: random at first, in the lower half (RFC 3706 §6.2).

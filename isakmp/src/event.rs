@@ -256,6 +256,9 @@ pub enum CloseReason {
     /// The peer's public value cannot be used.
     #[error("peer's key exchange is unusable: {0}")]
     KeyExchange(#[from] DiffieHellmanError),
+    /// Half-open and unproved, it made room for a newer one.
+    #[error("made room for a newer negotiation")]
+    Evicted,
     /// The lifetime ended.
     #[error("lifetime ended")]
     Expired,

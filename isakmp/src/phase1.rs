@@ -145,6 +145,9 @@ pub(crate) struct Established {
     /// The document by which ESP goes in UDP, if it does.
     pub(crate) udp: Option<NatTraversalVersion>,
     pub(crate) dead_peer_detection: bool,
+    /// The highest sequence number that the peer asked with on this SA: it may count anew with the
+    /// next, and this one goes on refusing what it has seen.
+    pub(crate) highest_question: Option<u32>,
     /// Quick modes under way, and complete ones until they are forgotten.
     pub(crate) quick_modes: BTreeMap<MessageId, QuickMode>,
     /// Those that the peer used, and those that we did: apart, so that our own many do not push out

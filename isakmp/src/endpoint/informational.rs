@@ -136,9 +136,9 @@ impl Endpoint {
                 let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
                 // RFC 3706 §6.2 wants numbers that only grow; after a restart of its process a
                 // peer may count anew, and an answer costs nothing.
-                let fresh = peer.probe.is_fresh(sequence);
+                let fresh = peer.probe.is_fresh(sequence, established.highest_question);
                 if fresh {
-                    peer.probe.highest_received = Some(sequence);
+                    established.highest_question = Some(sequence);
                 } else {
                     self.output.deviation(negotiation, Deviation::DeadPeerDetectionSequence);
                 }
@@ -161,8 +161,11 @@ impl Endpoint {
                 let notify_type = NotifyType::R_U_THERE_ACK;
                 let record = Trace::DeadPeerDetectionReceived { notify_type, sequence };
                 self.output.trace(negotiation, record);
-                let asked = self.peers.get(&peer_id).map(|peer| peer.probe.sequence);
-                if asked != Some(sequence) {
+                // Once: an answer played again is no sign of life.
+                let waiting = self.peers.get(&peer_id).is_some_and(|peer| {
+                    peer.probe.unanswered > 0 && peer.probe.sequence == sequence
+                });
+                if !waiting {
                     return Err(Discard::DeadPeerDetection(sequence));
                 }
                 self.heard_from(id, path);

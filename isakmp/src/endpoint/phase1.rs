@@ -129,14 +129,19 @@ impl Endpoint {
                 sport: path.remote.port(),
             },
         );
-        let limit = config.limits.half_open;
-        if self.half_open >= limit {
-            return Err(Discard::HalfOpenLimit { limit });
-        }
+        let full = self.half_open >= config.limits.half_open;
         let limit = config.limits.half_open_per_source;
-        if self.half_open_by_source.get(&source_address).is_some_and(|count| *count >= limit) {
-            return Err(Discard::HalfOpenLimitPerSource { source_address, limit });
-        }
+        let full_of_source =
+            self.half_open_by_source.get(&source_address).is_some_and(|count| *count >= limit);
+        let evicted = if full_of_source {
+            let refusal = Discard::HalfOpenLimitPerSource { source_address, limit };
+            Some(self.oldest_unproved(Some(source_address)).ok_or(refusal)?)
+        } else if full {
+            let limit = config.limits.half_open;
+            Some(self.oldest_unproved(None).ok_or(Discard::HalfOpenLimit { limit })?)
+        } else {
+            None
+        };
         let wanted = |terms: &Arc<crate::Protection>| {
             terms.local == path.local.ip()
                 && match terms.remote {
@@ -184,6 +189,9 @@ impl Endpoint {
                 return Err(discard);
             }
         };
+        if let Some(evicted) = evicted {
+            self.remove_phase1(evicted, CloseReason::Evicted, false);
+        }
         let id = self.next_sa();
         negotiation.responder_cookie = self.output.cookie();
         let state = responder::start(accepted, &mut negotiation, &mut self.output);
@@ -196,6 +204,18 @@ impl Endpoint {
         self.phase1.insert(id, Phase1 { negotiation, state: Phase1State::Responder(state) });
         self.after_step(id);
         Ok(())
+    }
+
+    /// The oldest half-open SA, of a source or of all, whose initiator has not shown by MM3 that it
+    /// receives what is sent to its address: a forger's give way to newer ones, so that they lock
+    /// nobody out.
+    fn oldest_unproved(&self, source: Option<core::net::IpAddr>) -> Option<SaId> {
+        let unproved = |(id, sa): (&SaId, &Phase1)| {
+            let from = sa.negotiation.path.remote.ip();
+            let sent_mm2 = matches!(sa.state, Phase1State::Responder(responder::State::SentMm2(_)));
+            (sent_mm2 && source.is_none_or(|source| source == from)).then_some(*id)
+        };
+        self.phase1.iter().find_map(unproved)
     }
 
     /// Whether another refusal may be sent in this second.
@@ -415,8 +435,6 @@ impl Endpoint {
                 peer.path = path;
                 peer.last_inbound = now;
                 peer.probe.unanswered = 0;
-                // The peer may count anew with the new SA.
-                peer.probe.highest_received = None;
                 peer.up_since = peer.up_since.or(Some(now));
                 peer.behind_nat = nat.local && in_udp;
                 moved

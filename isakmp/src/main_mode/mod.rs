@@ -369,6 +369,7 @@ impl Keyed {
             nat: self.nat,
             udp: if self.udp { self.agreed.nat_version } else { None },
             dead_peer_detection: self.dead_peer_detection,
+            highest_question: None,
             quick_modes: alloc::collections::BTreeMap::new(),
             message_ids: MessageIds::default(),
             own_message_ids: MessageIds::default(),
