@@ -209,6 +209,7 @@ impl Endpoint {
             return Ok(());
         }
         let config = Arc::clone(&self.config);
+        received::check_families(&packet, &config)?;
         if let Err(fault) = received::check_authentication(&packet, &config) {
             let counter = &mut self.output.counters.authentication_failures;
             *counter = counter.saturating_add(1);

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::output::Built;
 use crate::wire::{
-    Address, Body, ErrorCode, ErrorIndication, Extension, ExtensionType, ExtensionValue, Flags,
-    Message, NbmaAddress, Packet, SecurityParameterIndex,
+    Address, AddressFamily, Body, ErrorCode, ErrorIndication, Extension, ExtensionType,
+    ExtensionValue, Flags, Message, NbmaAddress, Packet, ProtocolType, SecurityParameterIndex,
 };
 use crate::{Config, Discard};
 
@@ -17,6 +17,18 @@ pub(crate) struct Fault {
     pub(crate) code: ErrorCode,
     /// Where, in octets from the start of the packet.
     offset: usize,
+}
+
+/// RFC 2332 §5.1: addresses are read by ar$afn and ar$pro.type, which must be IP's; the protocol
+/// is that of the tunnel.
+pub(crate) const fn check_families(packet: &Packet, config: &Config) -> Result<(), Discard> {
+    let protocol =
+        if config.protocol_address.is_ipv4() { ProtocolType::IPV4 } else { ProtocolType::IPV6 };
+    let nbma = matches!(packet.address_family, AddressFamily::IPV4 | AddressFamily::IPV6);
+    if nbma && packet.protocol_type.0 == protocol.0 {
+        return Ok(());
+    }
+    Err(Discard::AddressFamily)
 }
 
 /// Authentication is right if none is configured, or if there is exactly one extension of it and

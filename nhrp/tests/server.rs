@@ -517,6 +517,22 @@ fn a_refresh_follows_the_configuration_of_multicast() {
 }
 
 #[test]
+fn a_packet_of_another_address_family_or_protocol_is_discarded() {
+    use dmvpn_nhrp::wire::{AddressFamily, ProtocolType};
+    let changes: [fn(&mut Packet); 2] = [
+        |packet| packet.address_family = AddressFamily(15),
+        |packet| packet.protocol_type = ProtocolType(0x86dd),
+    ];
+    for change in changes {
+        let mut hub = up(hub());
+        let packet = request(SPOKE, "10.1.1.1", change);
+        let outcome = hub.handle_packet(Instant::EPOCH, &peer(1, SPOKE, "one"), &packet);
+        assert_eq!(outcome, Err(Discard::AddressFamily));
+        assert_eq!((hub.cache(Instant::EPOCH).count(), transmits(&mut hub)), (0, vec![]));
+    }
+}
+
+#[test]
 fn the_longest_match_is_the_next_hop() {
     let map = |target, nbma| StaticMap { target, nbma: ip(nbma) };
     let maps = vec![
