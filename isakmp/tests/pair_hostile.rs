@@ -274,6 +274,24 @@ fn an_old_question_stays_old_after_renegotiation() {
     assert_eq!(pair.hosts[1].endpoint.peers().next().unwrap().path, before);
 }
 
+/// Nothing authenticates the lifetime in MM2: a forged zero must not make an SA that ends at once.
+#[test]
+fn a_forged_lifetime_does_not_end_an_sa_at_once() {
+    let mut pair = Pair::guide();
+    pair.connect();
+    let (to, path, mm1) = pair.take_next().unwrap();
+    pair.deliver(to, path, &mm1);
+    let (to, path, mm2) = pair.take_next().unwrap();
+    let mut mm2 = mm2.to_vec();
+    let day = [0, 12, 0, 4, 0, 1, 0x51, 0x80];
+    let at = mm2.windows(8).position(|window| window == day).unwrap();
+    mm2[at + 4..at + 8].fill(0);
+    pair.deliver(to, path, &mm2);
+    pair.run_for(Duration::from_secs(20));
+    assert_eq!(pair.hosts[0].endpoint.phase1().count(), 1);
+    pair.assert_connected();
+}
+
 #[test]
 fn refusals_are_few_and_small() {
     let hub = guide_config().policies(vec![Policy::STRONG]).build().unwrap();

@@ -214,7 +214,9 @@ impl SentMm1 {
                 sai_b: self.sai_b.clone(),
                 policy: choice.policy,
                 suite: choice.suite,
-                lifetime: choice.peer_lifetime.map_or(ours, |theirs| theirs.min(ours)),
+                lifetime: choice
+                    .peer_lifetime
+                    .map_or(ours, |theirs| offer::bearable(theirs).min(ours)),
                 announce_lifetime: false,
                 nat_version,
                 dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),

@@ -29,6 +29,12 @@ pub(crate) struct Agreed {
     pub(crate) dead_peer_detection: bool,
 }
 
+/// A lifetime that a peer asks for or announces, in seconds: at least a minute. In main mode nothing
+/// authenticates it, and nobody is made to negotiate without pause.
+pub(crate) fn bearable(seconds: u32) -> u32 {
+    seconds.max(60)
+}
+
 /// Our offer: one proposal, a transform for each policy, attributes in Cisco's order.
 pub(crate) fn offer(policies: &[Policy]) -> SecurityAssociation<'static> {
     let transforms = (1..=u8::MAX).zip(policies).map(|(number, policy)| {

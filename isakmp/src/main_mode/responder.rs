@@ -170,7 +170,7 @@ pub(crate) fn check(
             sai_b: Bytes::copy_from_slice(received.body()),
             policy: choice.policy,
             suite: choice.suite,
-            lifetime: peer_lifetime.min(ours),
+            lifetime: offer::bearable(peer_lifetime).min(ours),
             announce_lifetime: ours < peer_lifetime,
             nat_version: sa
                 .config

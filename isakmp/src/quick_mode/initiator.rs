@@ -250,8 +250,10 @@ impl SentQm1 {
                     phase2::LIFE_DURATION.0,
                 );
                 let lifetime = &mut choice.lifetime;
-                lifetime.seconds = seconds.map_or(lifetime.seconds, |s| s.min(lifetime.seconds));
-                if let Some(announced) = kilobytes {
+                lifetime.seconds = seconds.map_or(lifetime.seconds, |s| {
+                    main_mode::offer::bearable(s).min(lifetime.seconds)
+                });
+                if let Some(announced) = kilobytes.map(|kilobytes| kilobytes.max(1)) {
                     lifetime.kilobytes =
                         Some(lifetime.kilobytes.map_or(announced, |ours| ours.min(announced)));
                 }

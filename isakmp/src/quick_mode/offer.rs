@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::crypto::Group;
-use crate::main_mode::offer::owned;
+use crate::main_mode::offer::{bearable, owned};
 use crate::nat_traversal::NatTraversalVersion;
 use crate::wire::phase2 as attribute;
 use crate::wire::{
@@ -180,10 +180,11 @@ fn compare(
     // RFC 2407 §4.5.4: without an attribute the lifetime is eight hours.
     let seconds = offer.seconds.unwrap_or(28_800);
     let lifetime = ChildLifetime {
-        seconds: seconds.min(ours.seconds),
+        seconds: bearable(seconds).min(ours.seconds),
         kilobytes: match (offer.kilobytes, ours.kilobytes) {
-            (Some(peer), Some(ours)) => Some(peer.min(ours)),
-            (either, None) | (None, either) => either,
+            (Some(peer), Some(ours)) => Some(peer.max(1).min(ours)),
+            (Some(peer), None) => Some(peer.max(1)),
+            (None, ours) => ours,
         },
     };
     let peer = ChildLifetime { seconds, kilobytes: offer.kilobytes };
