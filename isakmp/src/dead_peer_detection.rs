@@ -20,11 +20,15 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Whether a question of the peer is new: it counts upwards, and it is none of ours sent back.
+    /// Whether a question is one of ours, sent back.
+    pub(crate) fn is_ours(&self, sequence: u32) -> bool {
+        self.first != 0 && (self.first..=self.sequence).contains(&sequence)
+    }
+
+    /// Whether a question of the peer is new: it counts upwards.
     /// `highest` is the peer's last on the same SA.
-    pub(crate) fn is_fresh(&self, sequence: u32, highest: Option<u32>) -> bool {
-        let ours = self.first != 0 && (self.first..=self.sequence).contains(&sequence);
-        !ours && highest.is_none_or(|highest| sequence > highest)
+    pub(crate) fn is_fresh(sequence: u32, highest: Option<u32>) -> bool {
+        highest.is_none_or(|highest| sequence > highest)
     }
 
     /// The next sequence number: random at first, in the lower half (RFC 3706 §6.2).
@@ -48,6 +52,12 @@ pub(crate) fn notification(
 ) -> Payload<'static> {
     let data = sequence.to_be_bytes().to_vec();
     Payload::Notification(Notification::isakmp(notify_type, sa.cookies(), data))
+}
+
+/// Whether a payload is a question or an answer.
+pub(crate) fn speaks(payload: &Payload<'_>) -> bool {
+    let ours = [NotifyType::R_U_THERE, NotifyType::R_U_THERE_ACK];
+    matches!(payload, Payload::Notification(found) if ours.contains(&found.notify_type))
 }
 
 /// The sequence number, if the notification is about this SA.

@@ -18,7 +18,7 @@ use crate::wire::{
     Chain, Content, Doi, ExchangeType, Header, Message, MessageId, Notification, NotifyType,
     Payload, PayloadType, ProtocolId,
 };
-use crate::{Discard, Trace};
+use crate::{Discard, Trace, dead_peer_detection};
 
 /// A message found authentic.
 #[derive(Debug)]
@@ -88,7 +88,11 @@ pub(crate) fn send(
     output: &mut Output,
 ) {
     let message_id = fresh_message_id(phase1, output);
-    phase1.own_message_ids.insert(message_id);
+    // Dead peer detection's own numbers tell what comes back, and there is no end of it: it would
+    // push everything else out of the memory.
+    if !payloads.iter().all(dead_peer_detection::speaks) {
+        phase1.own_message_ids.insert(message_id);
+    }
     let header = Header { message_id, ..sa.header(ExchangeType::INFORMATIONAL) };
     let mut chain = Chain::new();
     for payload in payloads {

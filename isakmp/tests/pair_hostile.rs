@@ -274,6 +274,29 @@ fn an_old_question_stays_old_after_renegotiation() {
     assert_eq!(pair.hosts[1].endpoint.peers().next().unwrap().path, before);
 }
 
+/// Questions without end do not push out the memory that knows our own messages again.
+#[test]
+fn our_own_messages_are_known_after_any_number_of_questions() {
+    let dpd = Some(dmvpn_isakmp::DeadPeerDetection::default());
+    let config = || guide_config().dead_peer_detection(dpd).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let (now, peer, spi) = (pair.now, pair.hosts[1].peer.unwrap(), pair.hosts[1].inbound()[0].spi);
+    let before = pair.hosts[1].sent.len();
+    pair.hosts[1].endpoint.handle_soft_expire(now, peer, spi);
+    pair.run_for(Duration::from_secs(60));
+    let own: Vec<_> = pair.hosts[1].sent[before..].iter().map(|(_, t)| t.payload.clone()).collect();
+    pair.run_for(Duration::from_secs(11_000));
+    let sent = pair.hosts[1].sent.len();
+    let path = pair.path_to(1);
+    for message in own {
+        pair.deliver(1, path, &message);
+    }
+    assert_eq!(pair.hosts[1].sent.len(), sent, "nothing is answered");
+}
+
 /// Nothing authenticates the lifetime in MM2: a forged zero must not make an SA that ends at once.
 #[test]
 fn a_forged_lifetime_does_not_end_an_sa_at_once() {

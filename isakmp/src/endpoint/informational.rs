@@ -136,7 +136,11 @@ impl Endpoint {
                 let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
                 // RFC 3706 §6.2 wants numbers that only grow; after a restart of its process a
                 // peer may count anew, and an answer costs nothing.
-                let fresh = peer.probe.is_fresh(sequence, established.highest_question);
+                if peer.probe.is_ours(sequence) {
+                    return Err(Discard::DeadPeerDetection(sequence));
+                }
+                let fresh =
+                    dead_peer_detection::Probe::is_fresh(sequence, established.highest_question);
                 if fresh {
                     established.highest_question = Some(sequence);
                 } else {
