@@ -290,7 +290,9 @@ impl Endpoint {
 
     fn dispatch(&mut self, path: Path, datagram: &[u8]) -> Result<(), Discard> {
         let limit = self.output.config.limits.queue;
-        if self.output.transmits.len() >= limit || self.output.events.len() >= limit {
+        let queues =
+            [self.output.transmits.len(), self.output.events.len(), self.output.jobs.len()];
+        if queues.into_iter().any(|waiting| waiting >= limit) {
             return Err(Discard::QueueFull { limit });
         }
         if datagram == [0xff] {

@@ -694,6 +694,8 @@ impl Endpoint {
         };
         if let Some(main_mode::Waiting(job)) = waiting {
             self.jobs.remove(&job);
+            // Nobody needs to run what nobody waits for.
+            self.output.jobs.retain(|queued| queued.id() != job);
         }
         let was_half_open = !matches!(state, Phase1State::Established(_));
         if was_half_open {
