@@ -124,14 +124,13 @@ impl Site {
         self.drain(debug)
     }
 
-    /// Whether the first tunnel's line protocol is up.
+    /// Whether a tunnel's line protocol is up.
     #[must_use]
     pub fn tunnel_is_up(&self, id: TunnelId) -> bool {
         self.node.interface_state(id) == Some(InterfaceState::Up)
     }
 
-    /// Whether the node knows a way to a tunnel address: a cache entry that is registered or, at a
-    /// spoke, a next hop server that answers.
+    /// Whether a next hop server of the tunnel answers: at a spoke, that it is registered.
     #[must_use]
     pub fn is_registered(&self, id: TunnelId) -> bool {
         self.node.nhrp_servers(id).any(|server| server.state == ServerState::Responding)
