@@ -245,19 +245,21 @@ fn seeds_packets() {
         request["gre"],
         json!({ "version": 0, "protocol": 0x2001, "key": 1, "sequence": null, "checksum_ok": null })
     );
-    let bare = json!({ "code": 0, "prefix": 32, "mtu": 17912, "holding_time": 7200, "nbma": null, "protocol": null, "preference": 0 });
-    let hub = |holding_time| json!({ "code": 0, "prefix": 32, "mtu": 17912, "holding_time": holding_time, "nbma": "172.16.10.1", "protocol": "10.1.1.254", "preference": 0 });
-    let expected = |kind: u8, size: u16, responder: Value| {
+    let bare = json!({ "code": 0, "prefix": 32, "mtu": 17912, "holding_time": 7200, "nbma": null, "protocol": null, "preference": 0, "unused": 0 });
+    let hub = |holding_time| json!({ "code": 0, "prefix": 32, "mtu": 17912, "holding_time": holding_time, "nbma": "172.16.10.1", "protocol": "10.1.1.254", "preference": 0, "unused": 0 });
+    let expected = |kind: u8, size: u16, checksum: u16, responder: Value| {
         json!({
-            "type": kind, "hop": 255, "pktsz": size, "checksum_ok": true, "extoff": 52,
-            "version": 1, "flags": 0x8002, "request_id": 65540,
+            "address_family": 1, "protocol_type": 0x0800, "snap": "0000000000",
+            "type": kind, "hop": 255, "pktsz": size, "checksum": checksum, "checksum_ok": true,
+            "extoff": 52, "version": 1, "src_nbma_type_length": 4,
+            "src_subaddress_type_length": 0, "flags": 0x8002, "request_id": 65540,
             "src_nbma": "172.16.1.1", "src_protocol": "10.1.1.1", "dst_protocol": "10.1.1.254",
             "cies": [bare],
             "extensions": [
                 responder,
                 { "type": 4, "compulsory": true, "length": 0, "cies": [] },
                 { "type": 5, "compulsory": true, "length": 0, "cies": [] },
-                { "type": 7, "compulsory": true, "length": 12, "auth_type": 1, "auth_data": "NHRPAUTH" },
+                { "type": 7, "compulsory": true, "length": 12, "reserved": 0, "auth_type": 1, "auth_data": "NHRPAUTH" },
                 { "type": 9, "compulsory": false, "length": 20, "cies": [hub(0)] },
                 { "type": 0, "compulsory": true, "length": 0 },
             ],
@@ -265,8 +267,8 @@ fn seeds_packets() {
     };
     let empty = json!({ "type": 3, "compulsory": true, "length": 0, "cies": [] });
     let responder = json!({ "type": 3, "compulsory": true, "length": 20, "cies": [hub(7200)] });
-    assert_eq!(request["nhrp"], expected(3, 108, empty));
-    assert_eq!(objects[3]["nhrp"], expected(4, 128, responder));
+    assert_eq!(request["nhrp"], expected(3, 108, 0x8067, empty));
+    assert_eq!(objects[3]["nhrp"], expected(4, 128, 0x53f5, responder));
     assert_eq!(under(&objects, "nhrp")[2]["request_id"], 65541);
 }
 
@@ -299,6 +301,91 @@ fn linux_peers() {
         assert_eq!(json!(sizes), json!([108, reply]), "{name}");
         assert!(objects.iter().all(|object| object["reencoded_equal"] == true), "{name}");
     }
+}
+
+/// What is around, between and inside of the four protocols, as tshark 4.0.17 reads it, too.
+#[test]
+fn headers_of_other_protocols() {
+    let directory = here("tests/data/linux");
+    let file = std::fs::read(directory.join("wire.pcap")).unwrap();
+    let objects = objects(&file, Keys::read(&directory).unwrap());
+    let frame = |number: u64| objects.iter().find(|object| object["frame"] == number).unwrap();
+    let hello = frame(14);
+    let ip =
+        |id: u16, length: u16, ttl: u8, protocol: u8, traffic_class: u8, dont_fragment: bool| {
+            json!({
+                "version": 4, "header_length": 20, "traffic_class": traffic_class, "length": length,
+                "id": id, "dont_fragment": dont_fragment, "more_fragments": false,
+                "fragment_offset": 0, "ttl": ttl, "protocol": protocol, "checksum_ok": true,
+                "source": "172.16.1.1", "destination": "172.16.10.1",
+            })
+        };
+    let mut inner = ip(56641, 60, 1, 88, 0xc0, false);
+    inner["source"] = "10.1.1.1".into();
+    inner["destination"] = "224.0.0.10".into();
+    assert_eq!(hello["ip"], json!([ip(17874, 120, 63, 50, 0, true), inner]));
+    assert_eq!(hello.get("udp"), None);
+    assert_eq!(
+        hello["esp"],
+        json!({
+            "spi": 0xcc1e_bb90_u32, "sequence": 2, "next_header": 47, "icv_ok": true,
+            "iv": "33d9cd9bba947169", "icv": "f6a29465e50a2342a19071d4", "pad_length": 2,
+        })
+    );
+    let identity = frame(7);
+    let udp = json!({ "source_port": 500, "destination_port": 500, "length": 76 });
+    assert_eq!(identity["udp"], udp);
+    let isakmp = &identity["isakmp"];
+    let header = [&isakmp["next_payload"], &isakmp["version"], &isakmp["padding"]];
+    assert_eq!(header, [&json!(5), &json!(0x10), &json!("00000000")]);
+
+    let objects = dissected(&[ipv6(47, &GRE)]);
+    let address = "2020:2020:2020:2020:2020:2020:2020:2020";
+    assert_eq!(
+        objects[0]["ip"],
+        json!({
+            "version": 6, "traffic_class": 0, "length": 8, "ttl": 64, "protocol": 47,
+            "source": address, "destination": address,
+        })
+    );
+}
+
+/// What an error or a traffic indication quotes.
+#[test]
+fn quoted_packets() {
+    let read = |name: &str, number: u64| {
+        let file = std::fs::read(here(&format!("../nhrp/tests/data/linux/{name}.wire-hub.pcap")));
+        let objects = objects(&file.unwrap(), Keys::default());
+        let object = objects.into_iter().find(|object| object["frame"] == number).unwrap();
+        object["nhrp"]["quoted"].clone()
+    };
+    let quoted = read("09-nhrp-errors", 4);
+    let fields = ["type", "pktsz", "checksum", "extoff"].map(|field| &quoted[field]);
+    assert_eq!(json!(fields), json!([3, 105, 0xd496, 52]));
+    let quoted = read("04-phase3-plain", 198);
+    let fields = ["source", "destination", "protocol", "length"].map(|field| &quoted[field]);
+    assert_eq!(json!(fields), json!(["209.165.201.1", "192.0.2.129", 1, 84]));
+}
+
+/// A message in three pieces, with the whole of it behind the last.
+#[test]
+fn pieces_of_a_message() {
+    let file = std::fs::read(here("tests/data/charon/fragmentation.pcap")).unwrap();
+    let objects = objects(&file, Keys::default());
+    let pieces: Vec<_> = objects[3..6]
+        .iter()
+        .map(|object| {
+            let isakmp = &object["isakmp"];
+            let piece = isakmp.get(0).unwrap_or(isakmp)["payloads"][0].clone();
+            let size = piece["data"].as_str().unwrap().len() / 2;
+            json!([piece["type"], piece["id"], piece["number"], piece["last"], size])
+        })
+        .collect();
+    let expected =
+        json!([[132, 1, 1, false, 136], [132, 1, 2, false, 136], [132, 1, 3, true, 124]]);
+    assert_eq!(json!(pieces), expected);
+    assert_eq!(objects[5]["layers"], json!(["isakmp", "isakmp"]));
+    assert_eq!(objects[5]["isakmp"][1]["length"], 396);
 }
 
 /// Packets of this test's own, each in a frame.

@@ -7,8 +7,9 @@ use dmvpn_esp::{
 use etherparse::IpNumber;
 use serde_json::json;
 
-use super::{Dissector, Inside, Report, UnusableKey};
-use crate::keys::{self, EspKey, Keys};
+use super::ip::Inside;
+use super::{Dissector, Report, UnusableKey};
+use crate::keys::{self, EspKey, Keys, hex};
 
 const NAME: &str = "esp";
 
@@ -80,12 +81,19 @@ impl Dissector {
             "spi": header.spi.0,
             "sequence": header.sequence,
             "icv_ok": null,
+            "iv": null,
+            "icv": null,
+            "pad_length": null,
             "next_header": null,
         });
         let key = self.esp.keys.esp_key(inside.source, inside.destination, header.spi.0);
         let sa = key.and_then(|key| self.esp.sas.get_mut(key)).filter(|_| inside.whole);
         let Some(sa) = sa else { return report.layer(NAME, object) };
 
+        let transform = sa.key().transform();
+        let icv = octets.len().saturating_sub(transform.icv_len());
+        object["iv"] = octets.get(Header::LEN..transform.headroom()).map(hex).into();
+        object["icv"] = octets.get(icv..).map(hex).into();
         let mut buffer = octets.to_vec();
         match sa.open(&mut buffer, 0..octets.len()) {
             Ok(opened) => {
@@ -95,6 +103,9 @@ impl Dissector {
                 let next_header = payload.as_ref().map_or(59, |payload| payload.next_header.0);
                 object["icv_ok"] = true.into();
                 object["next_header"] = next_header.into();
+                // RFC 4303 §2: pad length and next header are the last before the ICV.
+                object["pad_length"] =
+                    icv.checked_sub(2).and_then(|at| buffer.get(at)).copied().into();
                 report.layer(NAME, object);
                 let payload = payload.and_then(|payload| buffer.get(payload.range));
                 let inside = Inside { protocol: IpNumber(next_header), ..inside };
@@ -107,7 +118,7 @@ impl Dissector {
                 let mut offset = Header::LEN;
                 if let OpenError::IntegrityCheck { .. } = error {
                     icv_ok = Some(false);
-                    offset = octets.len().saturating_sub(sa.key().transform().icv_len());
+                    offset = icv;
                 }
                 object["icv_ok"] = json!(icv_ok);
                 report.layer(NAME, object);

@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 
 use dmvpn_isakmp::wire::{
-    Attribute, AttributeValue, Content, Cookie, Header, Message, Payload, PayloadType, Payloads,
-    Proposal, Received, Transform,
+    Attribute, AttributeValue, Content, Cookie, Doi, Header, Message, Payload, PayloadType,
+    Payloads, Proposal, Received, Transform,
 };
 use serde_json::{Map, Value, json};
 
@@ -31,6 +31,7 @@ impl Dissector {
             Content::Clear(clear) => {
                 self.isakmp.learn(header, clear);
                 object["payloads"] = payloads(clear);
+                object["padding"] = hex(clear.trailing()).into();
                 report.layer(NAME, object);
                 if let Some(joined) = self.fragments.join(header, clear) {
                     self.isakmp(&joined, report);
@@ -48,6 +49,7 @@ impl Dissector {
                     if let Ok(chain) = Payloads::parse(header.next_payload, &plain, Header::LEN) {
                         report.reencoded(chain.encode().is_ok_and(|rebuilt| rebuilt == plain));
                         object["payloads"] = payloads(&chain);
+                        object["padding"] = hex(chain.trailing()).into();
                         object["decrypted"] = true.into();
                     }
                     report.layer(NAME, object);
@@ -62,12 +64,15 @@ fn object(header: &Header) -> Value {
     json!({
         "initiator_cookie": hex(&header.initiator_cookie.0),
         "responder_cookie": hex(&header.responder_cookie.0),
+        "next_payload": header.next_payload.0,
+        "version": header.version.0,
         "exchange": header.exchange.0,
         "flags": header.flags.0,
         "message_id": header.message_id.0,
         "length": header.length,
         "encrypted": header.flags.contains(Flags::ENCRYPTION),
         "payloads": [],
+        "padding": "",
         "decrypted": false,
     })
 }
@@ -80,6 +85,7 @@ fn payloads(payloads: &Payloads<'_>) -> Value {
 fn payload(received: &Received<'_>) -> Value {
     let fields = match &received.payload {
         Payload::SecurityAssociation(sa) => json!({
+            "doi": Doi::IPSEC.0,
             "situation": sa.situation.0,
             "proposals": sa.proposals.iter().map(proposal).collect::<Vec<_>>(),
         }),
@@ -107,9 +113,19 @@ fn payload(received: &Received<'_>) -> Value {
             "vendor": id.recognize().map(|vendor| format!("{vendor:?}")),
         }),
         Payload::NatOriginalAddress(_, original) => json!({
+            "id_type": original.id_type.0,
             "address": original.address(),
             "data": hex(&original.data),
         }),
+        Payload::Opaque(PayloadType::FRAGMENT, body) => match Fragment::read(body) {
+            Some(fragment) => json!({
+                "id": fragment.id,
+                "number": fragment.number,
+                "last": fragment.last,
+                "data": hex(fragment.piece),
+            }),
+            None => json!({ "data": hex(body) }),
+        },
         Payload::KeyExchange(data)
         | Payload::Hash(data)
         | Payload::Nonce(data)
@@ -120,6 +136,7 @@ fn payload(received: &Received<'_>) -> Value {
     let mut object = Map::new();
     object.insert("type".into(), received.payload.payload_type().0.into());
     object.insert("length".into(), received.raw().len().into());
+    object.insert("reserved".into(), received.reserved.into());
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
@@ -128,9 +145,11 @@ fn payload(received: &Received<'_>) -> Value {
 
 fn proposal(proposal: &Proposal<'_>) -> Value {
     json!({
+        "reserved": proposal.reserved,
         "number": proposal.number,
         "protocol": proposal.protocol.0,
         "spi": hex(&proposal.spi),
+        "length": proposal.encoded_len(),
         "transforms": proposal.transforms.iter().map(transform).collect::<Vec<_>>(),
     })
 }
@@ -144,17 +163,38 @@ fn transform(transform: &Transform<'_>) -> Value {
         json!({ "type": attribute.attribute_type.0, "value": value })
     };
     json!({
+        "reserved": transform.reserved,
+        "reserved2": transform.reserved2,
         "number": transform.number,
         "id": transform.id.0,
+        "length": transform.encoded_len(),
         "attributes": transform.attributes.iter().map(attribute).collect::<Vec<_>>(),
     })
 }
 
-/// Messages that came in pieces: a payload of the type 132 in a message of its own each, its body
-/// being an identifier, the piece's number from 1, whether it is the last, and the piece.
+/// A piece of a message, the only payload of a message of its own: the body of a payload of the
+/// type 132.
+struct Fragment<'a> {
+    /// Which message it is a piece of.
+    id: u16,
+    /// From 1.
+    number: u8,
+    last: bool,
+    piece: &'a [u8],
+}
+
+impl<'a> Fragment<'a> {
+    fn read(body: &'a [u8]) -> Option<Self> {
+        let ([a, b, number, flags], piece) = body.split_first_chunk()?;
+        let id = u16::from_be_bytes([*a, *b]);
+        Some(Self { id, number: *number, last: flags & 1 != 0, piece })
+    }
+}
+
+/// Messages that came in pieces, as far as they did.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
-    incomplete: BTreeMap<(Cookie, Cookie, [u8; 2]), Pieces>,
+    incomplete: BTreeMap<(Cookie, Cookie, u16), Pieces>,
 }
 
 #[derive(Debug, Default)]
@@ -171,15 +211,15 @@ impl Fragments {
     fn join(&mut self, header: &Header, payloads: &Payloads<'_>) -> Option<Vec<u8>> {
         let [received] = payloads.as_slice() else { return None };
         let Payload::Opaque(PayloadType::FRAGMENT, body) = &received.payload else { return None };
-        let ([a, b, number, flags], piece) = body.split_first_chunk()?;
+        let Fragment { id, number, last, piece } = Fragment::read(body)?;
         if self.incomplete.len() >= Self::MAX {
             self.incomplete.clear();
         }
-        let name = (header.initiator_cookie, header.responder_cookie, [*a, *b]);
+        let name = (header.initiator_cookie, header.responder_cookie, id);
         let pieces = self.incomplete.entry(name).or_default();
-        pieces.by_number.insert(*number, piece.to_vec());
-        if flags & 1 != 0 {
-            pieces.last = Some(*number);
+        pieces.by_number.insert(number, piece.to_vec());
+        if last {
+            pieces.last = Some(number);
         }
         let whole = (1..=pieces.last?).all(|number| pieces.by_number.contains_key(&number));
         let pieces = whole.then(|| self.incomplete.remove(&name))??;

@@ -6,7 +6,7 @@ use dmvpn_nhrp::wire::{
 };
 use serde_json::{Value, json};
 
-use super::Report;
+use super::{Report, ip};
 use crate::keys::hex;
 
 const NAME: &str = "nhrp";
@@ -37,10 +37,13 @@ pub(super) fn dissect(octets: &[u8], report: &mut Report) {
         object["error_code"] = indication.code.0.into();
         object["error_offset"] = indication.offset.into();
         object["contents"] = hex(&indication.contents).into();
+        // RFC 2332 §5.2.7: the packet in error from its front, and hardly ever to its end.
+        object["quoted"] = FixedHeader::parse(&indication.contents).ok().map(|h| fixed(&h)).into();
     }
     if let Body::TrafficIndication(indication) = &packet.body {
         object["traffic_code"] = indication.code.into();
         object["contents"] = hex(&indication.contents).into();
+        object["quoted"] = ip::quoted(&indication.contents).into();
     }
     report.layer(NAME, object);
     if parsed.checksum_ok {
@@ -60,6 +63,12 @@ fn fixed(header: &FixedHeader) -> Value {
         "pktsz": header.packet_size,
         "extoff": header.extension_offset,
         "version": header.version,
+        "address_family": header.address_family.0,
+        "protocol_type": header.protocol_type.0,
+        "snap": hex(&header.protocol_snap),
+        "checksum": header.checksum,
+        "src_nbma_type_length": header.source_type_length,
+        "src_subaddress_type_length": header.source_subaddress_type_length,
     })
 }
 
@@ -72,6 +81,7 @@ fn cie(cie: &Cie) -> Value {
         "nbma": nbma(&cie.nbma),
         "protocol": address(&cie.protocol),
         "preference": cie.preference,
+        "unused": cie.unused,
     })
 }
 
@@ -86,6 +96,7 @@ fn extension(extension: &Extension) -> Value {
             object["cies"] = entries.iter().map(cie).collect();
         }
         ExtensionValue::Authentication(authentication) => {
+            object["reserved"] = authentication.reserved.into();
             object["auth_type"] = authentication.spi.0.into();
             object["auth_data"] = secret(authentication.spi, &authentication.data).into();
         }
