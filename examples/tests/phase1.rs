@@ -4,7 +4,7 @@
 mod program;
 
 use dmvpn_examples::options::ShowCommand;
-use program::{Ended, directory, run};
+use program::{Ended, directory, run, run_unread};
 use serde_json::Value;
 
 const PHASE1: &str = env!("CARGO_BIN_EXE_phase1");
@@ -357,6 +357,15 @@ fn what_cannot_start_says_so() {
     let ended = with_spoke("no_route", "interface Loopback", "interface Ethernet1/");
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.contains("the spoke has no loopback to ping from"), "{}", ended.stderr);
+}
+
+/// As with `| head`: whoever reads has seen enough, and what happened is told by the status.
+#[test]
+fn nobody_reads() {
+    for arguments in [&["--debug", "both"][..], &["--debug", "none"], &["--help"]] {
+        let ended = run_unread(PHASE1, arguments);
+        assert_eq!((ended.status, &ended.stderr[..]), (0, ""), "{arguments:?}");
+    }
 }
 
 /// It gives up, and says what did not happen.

@@ -1,8 +1,8 @@
 //! The embedding to copy: DMVPN over one UDP socket, without root.
 //!
 //! ```text
-//! minimal hub LISTEN            minimal hub 127.0.0.1:4500
-//! minimal spoke LISTEN HUB      minimal spoke 127.0.0.1:4501 127.0.0.1:4500
+//! minimal hub LISTEN            minimal hub 127.0.0.1:14500
+//! minimal spoke LISTEN HUB      minimal spoke 127.0.0.1:14501 127.0.0.1:14500
 //! ```
 //!
 //! Everything travels UDP-encapsulated (RFC 3948, forced), so one port is enough on any system.

@@ -53,8 +53,10 @@ fn main() -> ExitCode {
         }
     };
     if options.help {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
+        return match print(USAGE) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(2),
+        };
     }
     match run(&options) {
         Ok(true) => ExitCode::SUCCESS,
@@ -144,16 +146,16 @@ fn run(options: &Options) -> Result<bool, Error> {
         write_keys(directory, &[&hub.keys[..], &spoke.keys].concat())
             .map_err(|error| format!("{}: {error}", directory.display()))?;
     }
-    let mut out = io::stdout().lock();
+    let mut out = String::new();
     for show in &options.show {
         let (name, site) = match show.side {
             Side::Hub => ("Hub", &hub),
             Side::Spoke => ("Spoke1", &spoke),
         };
-        print_show(&mut out, name, site, show.command)?;
+        out += &shown(name, site, show.command);
     }
-    print_show(&mut out, "Spoke1", &spoke, ShowCommand::DmvpnDetail)?;
-    print_show(&mut out, "Hub", &hub, ShowCommand::DmvpnDetail)?;
+    out += &shown("Spoke1", &spoke, ShowCommand::DmvpnDetail);
+    out += &shown("Hub", &hub, ShowCommand::DmvpnDetail);
     let outcome = Outcome {
         tunnel_up: spoke.tunnel_is_up(TUNNEL),
         registered: spoke.is_registered(TUNNEL),
@@ -183,6 +185,7 @@ fn run(options: &Options) -> Result<bool, Error> {
             }
         }
     }
+    print(&out)?;
     hub_ended.map_err(|_| "the hub's thread panicked")?.map_err(|error| format!("hub: {error}"))?;
     spoke_ended
         .map_err(|_| "the spoke's thread panicked")?
@@ -349,21 +352,25 @@ fn printer(name: &'static str, on: bool) -> impl FnMut(String) {
             for line in record.lines() {
                 let _infallible = writeln!(text, "{name:>6}| {line}");
             }
-            // A closed pipe ends the printing, not the tunnel.
-            let _closed = io::stdout().lock().write_all(text.as_bytes());
+            // What cannot be printed does not end the tunnel.
+            let _failed = print(&text);
         }
     }
 }
 
-fn print_show(
-    out: &mut impl Write,
-    name: &str,
-    site: &Site,
-    command: ShowCommand,
-) -> io::Result<()> {
+fn shown(name: &str, site: &Site, command: ShowCommand) -> String {
     let typed = ShowCommand::ALL.iter().find(|(known, _)| *known == command);
     let typed = typed.map_or("", |(_, typed)| typed);
-    writeln!(out, "\n{name}#{typed}\n\n{}", site.show(command))
+    format!("\n{name}#{typed}\n\n{}\n", site.show(command))
+}
+
+/// Prints to standard output. That it is closed is no failure: whoever reads has seen enough, as
+/// `head` has, and the exit status still says what happened.
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Writes the keys of both routers, each once.

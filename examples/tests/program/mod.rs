@@ -20,13 +20,23 @@ pub(crate) struct Ended {
 
 /// Runs a program to its end.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Ended {
-    let child = Command::new(program)
+    ended(program, arguments, |_| {})
+}
+
+/// Runs a program whose output nobody reads: its pipe is closed from the start.
+pub(crate) fn run_unread(program: &str, arguments: &[&str]) -> Ended {
+    ended(program, arguments, |child| drop(child.stdout.take()))
+}
+
+fn ended(program: &str, arguments: &[&str], started: impl FnOnce(&mut Child)) -> Ended {
+    let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    started(&mut child);
     let id = child.id();
     let (ended, wait) = mpsc::channel();
     thread::spawn(move || ended.send(child.wait_with_output()));
