@@ -144,6 +144,25 @@ impl Default for NatTraversal {
     }
 }
 
+/// IKE fragmentation: `crypto isakmp fragmentation`. Messages are cut into UDP datagrams of their own
+/// instead of being left to IP, whose fragments many firewalls drop.
+///
+/// Both sides must have it: it is announced by a vendor id, fragments are sent only to who announces
+/// it as well, and accepted only when it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragmentation {
+    /// The longest IP packet of a message, in octets from the IP header to the end; what is longer
+    /// goes in fragments of this size. 128 or more; a small value forces fragments. 1280 as
+    /// strongSwan's: no path must carry less in IPv6 (RFC 8200 §5), few do in IPv4.
+    pub packet_size: u16,
+}
+
+impl Default for Fragmentation {
+    fn default() -> Self {
+        Self { packet_size: 1280 }
+    }
+}
+
 /// Periodic dead peer detection (RFC 3706): `crypto isakmp keepalive INTERVAL RETRY periodic`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadPeerDetection {
@@ -212,6 +231,15 @@ pub struct Limits {
     pub queue: usize,
     /// Refusals sent to unauthenticated peers, a second.
     pub refusals_per_second: u32,
+    /// Messages of which only some fragments have come: so many from peers with whom there is an SA,
+    /// half-open or established, and once more so many first messages.
+    pub reassemblies: usize,
+    /// Of these, in one SA, or first messages from one source address; the oldest gives way.
+    pub reassemblies_per_source: usize,
+    /// Octets of a message that comes in fragments.
+    pub reassembled_octets: usize,
+    /// How long the other fragments of a message are waited for.
+    pub reassembly_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -223,6 +251,10 @@ impl Default for Limits {
             quick_modes: 8,
             queue: 16_384,
             refusals_per_second: 10,
+            reassemblies: 256,
+            reassemblies_per_source: 4,
+            reassembled_octets: 10_000,
+            reassembly_timeout: Duration::from_secs(15),
         }
     }
 }
@@ -263,6 +295,7 @@ pub struct Config {
     pub(crate) identity: Option<Identity>,
     pub(crate) ports: Ports,
     pub(crate) nat_traversal: Option<NatTraversal>,
+    pub(crate) fragmentation: Option<Fragmentation>,
     pub(crate) dead_peer_detection: Option<DeadPeerDetection>,
     pub(crate) retransmission: Retransmission,
     pub(crate) limits: Limits,
@@ -288,6 +321,7 @@ impl Config {
                 identity: None,
                 ports: Ports::default(),
                 nat_traversal: Some(NatTraversal::default()),
+                fragmentation: None,
                 dead_peer_detection: None,
                 retransmission: Retransmission::default(),
                 limits: Limits::default(),
@@ -374,6 +408,12 @@ impl ConfigBuilder {
     /// NAT traversal; on by default, `None` turns it off.
     pub const fn nat_traversal(mut self, nat_traversal: Option<NatTraversal>) -> Self {
         self.config.nat_traversal = nat_traversal;
+        self
+    }
+
+    /// IKE fragmentation; default none, as on Cisco's routers.
+    pub const fn fragmentation(mut self, fragmentation: Option<Fragmentation>) -> Self {
+        self.config.fragmentation = fragmentation;
         self
     }
 
@@ -492,6 +532,11 @@ impl ConfigBuilder {
         if config.nat_traversal.is_some_and(|nat| nat.keepalive.is_zero()) {
             return Err(ConfigError::Keepalive);
         }
+        if let Some(Fragmentation { packet_size }) = config.fragmentation
+            && packet_size < 128
+        {
+            return Err(ConfigError::FragmentSize { packet_size });
+        }
         if config.rekeying.volume_percent > 100 || config.rekeying.volume_jitter_percent > 50 {
             return Err(ConfigError::VolumePercent);
         }
@@ -557,6 +602,12 @@ pub enum ConfigError {
     /// Keepalives without pause.
     #[error("NAT keepalives need an interval")]
     Keepalive,
+    /// Fragments that would be little more than headers.
+    #[error("fragments in IP packets of {packet_size} octets, 128 is the least")]
+    FragmentSize {
+        /// The size asked for.
+        packet_size: u16,
+    },
     /// More than all of it.
     #[error("volume percentages go to 100, their jitter to 50")]
     VolumePercent,

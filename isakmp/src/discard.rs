@@ -189,6 +189,44 @@ pub enum Discard {
     /// asked for (RFC 3706 §5).
     #[error("dead peer detection with sequence {0} does not fit")]
     DeadPeerDetection(u32),
+    /// A fragment, and fragmentation is not configured.
+    #[error("peer sent a fragment, and fragmentation is off")]
+    FragmentationOff,
+    /// Fragments are numbered from 1.
+    #[error("fragment number {number}, 1 to {limit} are accepted")]
+    FragmentNumber {
+        /// Its number.
+        number: u8,
+        /// The greatest accepted.
+        limit: u8,
+    },
+    /// A fragment without a byte of a message.
+    #[error("peer sent an empty fragment")]
+    FragmentEmpty,
+    /// The same fragment is here already.
+    #[error("fragment {number} is a duplicate")]
+    FragmentDuplicate {
+        /// Its number.
+        number: u8,
+    },
+    /// The message would be longer than configured.
+    #[error("fragments of more than {limit} bytes in all")]
+    FragmentsTooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many messages as configured wait for fragments already.
+    #[error("{limit} messages wait for fragments already")]
+    ReassemblyLimit {
+        /// The limit.
+        limit: usize,
+    },
+    /// What the fragments make is a fragment again.
+    #[error("peer sent fragments of a fragment")]
+    FragmentOfFragment,
+    /// What the fragments make has other cookies than they.
+    #[error("peer sent fragments of another SA's message")]
+    FragmentCookies,
     /// The result of a job that nobody waits for any more.
     #[error("result of a job that nobody waits for")]
     StaleJob,
@@ -224,4 +262,6 @@ pub enum Deviation {
     ProxyNamesNatAddress,
     /// An R-U-THERE with a sequence number that is not new.
     DeadPeerDetectionSequence,
+    /// A fragment in clear under a header that says encrypted, as that of the whole message does.
+    FragmentEncryptionFlag,
 }

@@ -2,6 +2,7 @@
 
 mod child;
 mod data_plane;
+mod fragment;
 mod informational;
 mod key_log;
 mod liveness;
@@ -22,6 +23,7 @@ use dmvpn_time::{Instant, LatestSeen};
 use rand_core::CryptoRng;
 
 use crate::crypto::{Job, JobId, JobResult};
+use crate::fragmentation::{self, Reassemblies};
 use crate::output::Output;
 use crate::phase1::{Phase1, SaId};
 use crate::wire::{Cookie, ExchangeType, Message, MessageId};
@@ -61,6 +63,7 @@ pub struct Endpoint {
     jobs: BTreeMap<JobId, (SaId, Option<MessageId>)>,
     half_open: usize,
     half_open_by_source: BTreeMap<IpAddr, usize>,
+    reassemblies: Reassemblies,
     /// Refusals sent since an instant, within a second.
     refusals: (Instant, u32),
     next_sa: u64,
@@ -83,6 +86,7 @@ impl fmt::Debug for Endpoint {
             .field("spis", &self.spis)
             .field("jobs", &self.jobs)
             .field("half_open", &self.half_open)
+            .field("reassemblies", &self.reassemblies)
             .field("timers", &self.output.timers)
             .finish_non_exhaustive()
     }
@@ -109,6 +113,7 @@ impl Endpoint {
             jobs: BTreeMap::new(),
             half_open: 0,
             half_open_by_source: BTreeMap::new(),
+            reassemblies: Reassemblies::default(),
             refusals: (now, 0),
             next_sa: 0,
             next_peer: 0,
@@ -282,10 +287,14 @@ impl Endpoint {
         self.output.counters.received = self.output.counters.received.saturating_add(1);
         let outcome = self.dispatch(path, datagram);
         if let Err(discard) = &outcome {
-            self.output.counters.discarded = self.output.counters.discarded.saturating_add(1);
-            self.output.trace_on(&path, 0, Trace::Discarded(discard.clone()));
+            self.count_discard(&path, discard);
         }
         outcome
+    }
+
+    fn count_discard(&mut self, path: &Path, discard: &Discard) {
+        self.output.counters.discarded = self.output.counters.discarded.saturating_add(1);
+        self.output.trace_on(path, 0, Trace::Discarded(discard.clone()));
     }
 
     fn dispatch(&mut self, path: Path, datagram: &[u8]) -> Result<(), Discard> {
@@ -299,6 +308,19 @@ impl Endpoint {
             return Err(Discard::Keepalive);
         }
         let message = Message::parse(datagram)?;
+        if fragmentation::is_fragment(&message.header) {
+            return self.handle_fragment(path, &message);
+        }
+        self.handle_message(path, &message, datagram)
+    }
+
+    /// A whole message.
+    fn handle_message(
+        &mut self,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
         let header = &message.header;
         if message.excess.len() > TOLERATED_EXCESS {
             return Err(Discard::Length { length: header.length, have: datagram.len() });
@@ -313,8 +335,8 @@ impl Endpoint {
                 // Our own first message, sent back to us.
                 Some(_) => Err(Discard::UnknownCookies { initiator, responder }),
                 None => match self.by_first.get(&(initiator, path.remote)) {
-                    Some(&id) => self.handle_main_mode(id, path, &message, datagram),
-                    None => self.handle_mm1(path, &message, datagram),
+                    Some(&id) => self.handle_main_mode(id, path, message, datagram),
+                    None => self.handle_mm1(path, message, datagram),
                 },
             },
             ExchangeType::MAIN_MODE => {
@@ -322,13 +344,13 @@ impl Endpoint {
                 let id = known
                     .or_else(waiting)
                     .ok_or(Discard::UnknownCookies { initiator, responder })?;
-                self.handle_main_mode(id, path, &message, datagram)
+                self.handle_main_mode(id, path, message, datagram)
             }
             ExchangeType::QUICK_MODE => {
                 let id = known.ok_or(Discard::UnknownCookies { initiator, responder })?;
-                self.handle_quick_mode(id, path, &message, datagram)
+                self.handle_quick_mode(id, path, message, datagram)
             }
-            ExchangeType::INFORMATIONAL => self.handle_informational(known, path, &message),
+            ExchangeType::INFORMATIONAL => self.handle_informational(known, path, message),
             exchange => Err(Discard::Exchange(exchange)),
         };
         if outcome.is_ok() {

@@ -119,7 +119,7 @@ pub(crate) fn send(
             output.trace(sa, Trace::DeleteSent { protocol: delete.protocol(), count });
         }
     }
-    output.transmit(sa.path, message);
+    output.send(sa, message);
 }
 
 /// A message ID that this SA has not seen: not zero, random (RFC 2408 §3.1).

@@ -29,6 +29,7 @@ mod dead_peer_detection;
 mod discard;
 mod endpoint;
 mod event;
+mod fragmentation;
 mod identity;
 mod informational;
 mod main_mode;
@@ -43,8 +44,8 @@ mod trace;
 mod view;
 
 pub use config::{
-    Config, ConfigBuilder, ConfigError, DeadPeerDetection, Encryption, Jobs, Limits, NatTraversal,
-    Policy, Ports, PreSharedKey, Rekeying, Retransmission,
+    Config, ConfigBuilder, ConfigError, DeadPeerDetection, Encryption, Fragmentation, Jobs, Limits,
+    NatTraversal, Policy, Ports, PreSharedKey, Rekeying, Retransmission,
 };
 pub use discard::{Deviation, Discard};
 pub use endpoint::{ConnectError, Endpoint, Phase1Key};

@@ -9,6 +9,7 @@ use dmvpn_time::{Instant, Timers};
 use rand_core::CryptoRng;
 
 use crate::crypto::{Job, JobId};
+use crate::fragmentation::{self, ReassemblyId};
 use crate::phase1::{Negotiation, SaId};
 use crate::trace::TraceRing;
 use crate::wire::{Cookie, MessageId};
@@ -40,6 +41,8 @@ pub(crate) enum Timer {
     DeadPeer(PeerId),
     /// The NAT's mapping wants to be kept.
     Keepalive(PeerId),
+    /// The missing fragments of a message did not come.
+    Reassembly(ReassemblyId),
 }
 
 /// What an endpoint's machines write to.
@@ -123,7 +126,18 @@ impl Output {
         self.trace(sa, Trace::Transition { node: Some(node), major, minor, old, new });
     }
 
-    /// Queues an ISAKMP message.
+    /// Queues a message of an SA, in fragments if it is long and the peer takes them.
+    pub(crate) fn send(&mut self, sa: &Negotiation, message: Bytes) {
+        let fragments = sa.fragments.and_then(|to| fragmentation::split(&message, to, &sa.path));
+        let Some(fragments) = fragments else { return self.transmit(sa.path, message) };
+        let count = fragments.len();
+        self.trace(sa, Trace::FragmentsSent { count, octets: message.len() });
+        for fragment in fragments {
+            self.transmit(sa.path, fragment);
+        }
+    }
+
+    /// Queues an ISAKMP datagram.
     pub(crate) fn transmit(&mut self, path: Path, payload: Bytes) {
         self.counters.sent = self.counters.sent.saturating_add(1);
         let non_esp_marker = path.transport == Transport::NatT;

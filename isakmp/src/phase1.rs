@@ -17,8 +17,8 @@ use crate::wire::{
     Payload, Payloads,
 };
 use crate::{
-    CoarseState, Config, Discard, Identity, Nat, Path, PeerId, Policy, PreSharedKey, Role,
-    StateKind, main_mode,
+    CoarseState, Config, Discard, Fragmentation, Identity, Nat, Path, PeerId, Policy, PreSharedKey,
+    Role, StateKind, main_mode,
 };
 
 /// Our name for a phase 1 SA; never used twice.
@@ -46,6 +46,8 @@ pub(crate) struct Negotiation {
     pub(crate) replaces: Vec<SaId>,
     /// By what the initiator's first message is known: its cookie and where it came from.
     pub(crate) first: Option<(Cookie, SocketAddr)>,
+    /// How long messages are cut, once the peer has said that it takes fragments.
+    pub(crate) fragments: Option<Fragmentation>,
     /// What waits to be answered.
     pub(crate) sent: Option<Sent>,
     /// The last message accepted, and our answer once it is there.

@@ -116,6 +116,28 @@ pub enum Trace {
         node: Option<MessageId>,
     },
 
+    /// A message goes out in fragments.
+    FragmentsSent {
+        /// How many.
+        count: usize,
+        /// Octets of the message.
+        octets: usize,
+    },
+    /// A fragment of a message came; others are still missing.
+    FragmentReceived {
+        /// Which message.
+        id: u16,
+        /// Which fragment, from 1.
+        number: u8,
+    },
+    /// The last fragment that was missing came.
+    Reassembled {
+        /// Which message.
+        id: u16,
+        /// Its octets.
+        octets: usize,
+    },
+
     // -- main mode --
     /// `processing SA payload. message ID = 0` and its like.
     Processing {

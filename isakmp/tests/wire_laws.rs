@@ -7,10 +7,10 @@ use alloc::borrow::Cow;
 
 use dmvpn_isakmp::wire::{
     Attribute, AttributeType, AttributeValue, Chain, Cookie, Delete, Doi, ExchangeType, Flags,
-    Header, IdType, Identification, MAX_PAYLOADS, MAX_PROPOSALS, Message, MessageId, NatNumbering,
-    NatOriginalAddress, Notification, NotifyType, ParseError, Payload, PayloadType, Payloads,
-    Proposal, ProtocolId, Received, SecurityAssociation, Situation, Transform, TransformId,
-    VendorId,
+    Fragment, Header, IdType, Identification, MAX_PAYLOADS, MAX_PROPOSALS, Message, MessageId,
+    NatNumbering, NatOriginalAddress, Notification, NotifyType, ParseError, Payload, PayloadType,
+    Payloads, Proposal, ProtocolId, Received, SecurityAssociation, Situation, Transform,
+    TransformId, VendorId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -124,8 +124,11 @@ fn payload() -> impl Strategy<Value = Payload<'static>> {
             Payload::NatOriginalAddress(numbering, address)
         },
     );
+    let fragment = (any::<u16>(), any::<u8>(), any::<u8>(), octets(60)).prop_map(
+        |(id, number, flags, data)| Payload::Fragment(Fragment { id, number, flags, data }),
+    );
     let opaque = (any::<u8>(), octets(40)).prop_filter_map("has a structure", |(number, body)| {
-        let structured = [0, 1, 4, 5, 8, 10, 11, 12, 13, 15, 16, 20, 21, 130, 131];
+        let structured = [0, 1, 4, 5, 8, 10, 11, 12, 13, 15, 16, 20, 21, 130, 131, 132];
         (!structured.contains(&number)).then_some(Payload::Opaque(PayloadType(number), body))
     });
     prop_oneof![
@@ -139,6 +142,7 @@ fn payload() -> impl Strategy<Value = Payload<'static>> {
         octets(24).prop_map(|bytes| Payload::VendorId(VendorId::new(bytes))),
         (numbering(), octets(32)).prop_map(|(nat, hash)| Payload::NatDetection(nat, hash)),
         original_address,
+        fragment,
         opaque,
     ]
 }

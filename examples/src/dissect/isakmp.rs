@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 
 use dmvpn_isakmp::wire::{
-    Attribute, AttributeValue, Content, Cookie, Doi, Header, Message, Payload, PayloadType,
-    Payloads, Proposal, Received, Transform,
+    Attribute, AttributeValue, Content, Cookie, Doi, Header, Message, Payload, Payloads, Proposal,
+    Received, Transform,
 };
 use serde_json::{Map, Value, json};
 
@@ -117,15 +117,12 @@ fn payload(received: &Received<'_>) -> Value {
             "address": original.address(),
             "data": hex(&original.data),
         }),
-        Payload::Opaque(PayloadType::FRAGMENT, body) => match Fragment::read(body) {
-            Some(fragment) => json!({
-                "id": fragment.id,
-                "number": fragment.number,
-                "last": fragment.last,
-                "data": hex(fragment.piece),
-            }),
-            None => json!({ "data": hex(body) }),
-        },
+        Payload::Fragment(fragment) => json!({
+            "id": fragment.id,
+            "number": fragment.number,
+            "last": fragment.is_last(),
+            "data": hex(&fragment.data),
+        }),
         Payload::KeyExchange(data)
         | Payload::Hash(data)
         | Payload::Nonce(data)
@@ -172,25 +169,6 @@ fn transform(transform: &Transform<'_>) -> Value {
     })
 }
 
-/// A piece of a message, the only payload of a message of its own: the body of a payload of the
-/// type 132.
-struct Fragment<'a> {
-    /// Which message it is a piece of.
-    id: u16,
-    /// From 1.
-    number: u8,
-    last: bool,
-    piece: &'a [u8],
-}
-
-impl<'a> Fragment<'a> {
-    fn read(body: &'a [u8]) -> Option<Self> {
-        let ([a, b, number, flags], piece) = body.split_first_chunk()?;
-        let id = u16::from_be_bytes([*a, *b]);
-        Some(Self { id, number: *number, last: flags & 1 != 0, piece })
-    }
-}
-
 /// Messages that came in pieces, as far as they did.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
@@ -210,16 +188,15 @@ impl Fragments {
     /// The whole message, where this was the piece that it lacked.
     fn join(&mut self, header: &Header, payloads: &Payloads<'_>) -> Option<Vec<u8>> {
         let [received] = payloads.as_slice() else { return None };
-        let Payload::Opaque(PayloadType::FRAGMENT, body) = &received.payload else { return None };
-        let Fragment { id, number, last, piece } = Fragment::read(body)?;
+        let Payload::Fragment(fragment) = &received.payload else { return None };
         if self.incomplete.len() >= Self::MAX {
             self.incomplete.clear();
         }
-        let name = (header.initiator_cookie, header.responder_cookie, id);
+        let name = (header.initiator_cookie, header.responder_cookie, fragment.id);
         let pieces = self.incomplete.entry(name).or_default();
-        pieces.by_number.insert(number, piece.to_vec());
-        if last {
-            pieces.last = Some(number);
+        pieces.by_number.insert(fragment.number, fragment.data.to_vec());
+        if fragment.is_last() {
+            pieces.last = Some(fragment.number);
         }
         let whole = (1..=pieces.last?).all(|number| pieces.by_number.contains_key(&number));
         let pieces = whole.then(|| self.incomplete.remove(&name))??;

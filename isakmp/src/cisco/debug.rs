@@ -80,6 +80,16 @@ impl fmt::Display for Debug<'_> {
                 write!(f, "ISAKMP:({id}): {phase} packet is a duplicate of a previous packet.")
             }
 
+            Trace::FragmentsSent { count, octets } => {
+                write!(f, "ISAKMP:({id}): sending {octets} bytes in {count} fragments")
+            }
+            Trace::FragmentReceived { id: message, number } => {
+                write!(f, "ISAKMP:({id}): received fragment {number} of message {message}")
+            }
+            Trace::Reassembled { id: message, octets } => {
+                write!(f, "ISAKMP:({id}): reassembled message {message}, {octets} bytes")
+            }
+
             Trace::Processing { payload, message_id } => {
                 write!(f, "ISAKMP:({id}): processing {payload}. message ID = {message_id}")
             }

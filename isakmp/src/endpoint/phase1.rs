@@ -13,8 +13,8 @@ use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId, Sent};
 use crate::quick_mode::offer;
 use crate::wire::{Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, phase1};
 use crate::{
-    CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, Role, StateKind,
-    Trace, Transport, informational,
+    CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, PreSharedKey, Role,
+    StateKind, Trace, Transport, informational,
 };
 
 use super::Endpoint;
@@ -76,6 +76,7 @@ impl Endpoint {
             initial_contact,
             replaces,
             first: None,
+            fragments: None,
             sent: None,
             answered: None,
         };
@@ -142,19 +143,14 @@ impl Endpoint {
         } else {
             None
         };
-        let wanted = |terms: &Arc<crate::Protection>| {
-            terms.local == path.local.ip()
-                && match terms.remote {
-                    crate::Remote::Any => true,
-                    crate::Remote::Host(remote) => remote == source_address,
+        let key = match self.may_negotiate(&path) {
+            Ok(key) => key.clone(),
+            Err(discard) => {
+                if let Discard::NoPreSharedKey(_) = discard {
+                    self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
                 }
-        };
-        if !self.protections.values().any(wanted) {
-            return Err(Discard::NoProtection);
-        }
-        let Some(key) = config.pre_shared_key(source_address).cloned() else {
-            self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
-            return Err(Discard::NoPreSharedKey(source_address));
+                return Err(discard);
+            }
         };
         let mut negotiation = Negotiation {
             config,
@@ -169,6 +165,7 @@ impl Endpoint {
             initial_contact: false,
             replaces: Vec::new(),
             first: Some((message.header.initiator_cookie, path.remote)),
+            fragments: None,
             sent: None,
             answered: Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None }),
         };
@@ -204,6 +201,23 @@ impl Endpoint {
         self.phase1.insert(id, Phase1 { negotiation, state: Phase1State::Responder(state) });
         self.after_step(id);
         Ok(())
+    }
+
+    /// Whether there is anything to negotiate with who sends from there, and the key to do so.
+    pub(super) fn may_negotiate(&self, path: &Path) -> Result<&PreSharedKey, Discard> {
+        let source_address = path.remote.ip();
+        let wanted = |terms: &Arc<crate::Protection>| {
+            terms.local == path.local.ip()
+                && match terms.remote {
+                    crate::Remote::Any => true,
+                    crate::Remote::Host(remote) => remote == source_address,
+                }
+        };
+        if !self.protections.values().any(wanted) {
+            return Err(Discard::NoProtection);
+        }
+        let key = self.output.config.pre_shared_key(source_address);
+        key.ok_or(Discard::NoPreSharedKey(source_address))
     }
 
     /// The oldest half-open SA, of a source or of all, whose initiator has not shown by MM3 that it
@@ -265,7 +279,7 @@ impl Endpoint {
             let again = Trace::Retransmitting { node: None, attempt: 2, duplicate: true };
             self.output.trace(negotiation, again);
             self.output.counters.duplicates = self.output.counters.duplicates.saturating_add(1);
-            self.output.transmit(negotiation.path, reply);
+            self.output.send(negotiation, reply);
             return Ok(());
         }
         // RFC 2408 §3.1: zero in phase 1.
@@ -674,6 +688,7 @@ impl Endpoint {
             Trace::Phase1Deleted { role: negotiation.role, state: state.coarse(), reason },
         );
         self.by_cookies.remove(&negotiation.cookies());
+        self.forget_fragments(id);
         if let Some(first) = negotiation.first
             && self.by_first.get(&first) == Some(&id)
         {

@@ -156,7 +156,7 @@ impl Endpoint {
             let again = Trace::Retransmitting { node, attempt: 2, duplicate: true };
             self.output.trace(negotiation, again);
             self.output.counters.duplicates = self.output.counters.duplicates.saturating_add(1);
-            self.output.transmit(negotiation.path, reply);
+            self.output.send(negotiation, reply);
             return Ok(());
         }
         let accepted = quick_mode.check(message, negotiation, established)?;

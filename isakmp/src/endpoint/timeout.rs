@@ -44,6 +44,7 @@ impl Endpoint {
                     self.reap_peer(peer, reason);
                 }
             }
+            Timer::Reassembly(id) => self.reassemblies.expire(id),
             Timer::DeadPeer(peer) => self.dead_peer_timer(peer),
             Timer::Keepalive(id) => {
                 let config = &self.output.config;
@@ -74,12 +75,11 @@ impl Endpoint {
         sent.transmissions = sent.transmissions.saturating_add(1);
         let attempt = sent.transmissions;
         let payload = sent.payload.clone();
-        let path = negotiation.path;
         let wait = negotiation.config.retransmission.wait(attempt);
         let record = Trace::Retransmitting { node: None, attempt, duplicate: false };
         self.output.trace(negotiation, record);
         self.output.counters.retransmitted = self.output.counters.retransmitted.saturating_add(1);
-        self.output.transmit(path, payload);
+        self.output.send(negotiation, payload);
         self.output.timers.set(Timer::Retransmit(id), self.output.now + wait);
     }
 
@@ -99,13 +99,12 @@ impl Endpoint {
         sent.transmissions = sent.transmissions.saturating_add(1);
         let attempt = sent.transmissions;
         let payload = sent.payload.clone();
-        let path = negotiation.path;
         let wait = negotiation.config.retransmission.wait(attempt);
         let node = Some(message_id);
         let record = Trace::Retransmitting { node, attempt, duplicate: false };
         self.output.trace(negotiation, record);
         self.output.counters.retransmitted = self.output.counters.retransmitted.saturating_add(1);
-        self.output.transmit(path, payload);
+        self.output.send(negotiation, payload);
         let timer = Timer::RetransmitQuick(id, message_id);
         self.output.timers.set(timer, self.output.now + wait);
     }

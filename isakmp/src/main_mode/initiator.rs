@@ -11,10 +11,11 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, Exponent, Job, KeyPair};
+use crate::fragmentation;
 use crate::nat_traversal::{self, NatTraversalVersion};
 use crate::output::Output;
 use crate::phase1::{Established, Negotiation, Phase1State, Sent};
-use crate::wire::{Chain, Cookie, ExchangeType, Message, Payload, PayloadType};
+use crate::wire::{Chain, Cookie, ExchangeType, Message, Payload, PayloadType, VendorId};
 use crate::{CoarseState, Discard, MajorInput, MinorInput, Nat, Path, Role, StateKind, Trace};
 
 use super::offer::{self, Agreed};
@@ -165,6 +166,9 @@ pub(crate) fn start(sa: &mut Negotiation, output: &mut Output) -> State {
             chain.push(&Payload::VendorId(vendor_id));
         }
     }
+    if sa.config.fragmentation.is_some() {
+        chain.push(&Payload::VendorId(VendorId::FRAGMENTATION));
+    }
     let input = (MajorInput::FromIpsec, MinorInput::SaRequestMainMode);
     output.transition(sa, input, StateKind::IkeReady, StateKind::IkeInitiatorMm1);
     output.trace(sa, Trace::BeginningMainMode);
@@ -220,6 +224,7 @@ impl SentMm1 {
                 announce_lifetime: false,
                 nat_version,
                 dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
+                fragments: sa.config.fragmentation.filter(|_| fragmentation::named(payloads)),
             },
             vendor_ids: nat_traversal::vendor_id_notes(payloads, sa, Role::Responder),
             notes,
@@ -234,6 +239,7 @@ impl SentMm1 {
     ) -> MakingKeyPair {
         let AcceptedMm2 { responder_cookie, agreed, notes, vendor_ids } = accepted;
         sa.responder_cookie = responder_cookie;
+        sa.fragments = agreed.fragments;
         sa.sent = None;
         let input = (MajorInput::FromPeer, MinorInput::MainModeExchange);
         output.transition(sa, input, StateKind::IkeInitiatorMm1, StateKind::IkeInitiatorMm2);

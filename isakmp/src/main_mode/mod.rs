@@ -82,7 +82,7 @@ fn send(sa: &Negotiation, state: CoarseState, payload: Bytes, output: &mut Outpu
             peer_port: sa.path.remote.port(),
         },
     );
-    output.transmit(sa.path, payload);
+    output.send(sa, payload);
 }
 
 /// What MM3 or MM4 brings.

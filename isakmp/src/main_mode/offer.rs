@@ -10,7 +10,7 @@ use crate::wire::{
     Attribute, AttributeType, AttributeValue, AuthenticationMethod, LifeType, PayloadType,
     Proposal, ProtocolId, SecurityAssociation, Transform, TransformId,
 };
-use crate::{Discard, Policy, Trace};
+use crate::{Discard, Fragmentation, Policy, Trace};
 
 /// What both sides agreed on by MM2.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Agreed {
     /// Whether the peer named dead peer detection in its first message. IOS does so in MM3 and
     /// MM4, most others only here.
     pub(crate) dead_peer_detection: bool,
+    /// How long messages are cut from MM3 on, if both sides take fragments.
+    pub(crate) fragments: Option<Fragmentation>,
 }
 
 /// A lifetime that a peer asks for or announces, in seconds: at least a minute. In main mode nothing

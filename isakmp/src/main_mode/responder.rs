@@ -13,12 +13,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, Exponent, Job};
+use crate::fragmentation;
 use crate::nat_traversal::{self, NatTraversalVersion};
 use crate::output::Output;
 use crate::phase1::{Established, Negotiation, Phase1State};
 use crate::wire::{
     Chain, ExchangeType, Message, MessageId, NotifyType, Payload, PayloadType, Proposal,
-    SecurityAssociation, Transform,
+    SecurityAssociation, Transform, VendorId,
 };
 use crate::{
     CoarseState, Discard, MajorInput, MinorInput, Nat, Path, Role, StateKind, Trace, Transport,
@@ -177,6 +178,7 @@ pub(crate) fn check(
                 .nat_traversal
                 .and_then(|_| NatTraversalVersion::choose(payloads)),
             dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
+            fragments: sa.config.fragmentation.filter(|_| fragmentation::named(payloads)),
         },
         answer: SecurityAssociation::new(Vec::from([proposal])),
         notes: core::mem::take(notes),
@@ -202,6 +204,9 @@ pub(crate) fn start(accepted: AcceptedMm1, sa: &mut Negotiation, output: &mut Ou
         let bytes = Bytes::copy_from_slice(vendor_id.as_bytes());
         output.trace(sa, Trace::VendorIdConstructed { vendor_id: bytes });
         chain.push(&Payload::VendorId(vendor_id));
+    }
+    if agreed.fragments.is_some() {
+        chain.push(&Payload::VendorId(VendorId::FRAGMENTATION));
     }
     let payload = super::message(sa.header(ExchangeType::MAIN_MODE), &chain);
     super::send(sa, CoarseState::SaSetup, payload.clone(), output);
@@ -241,6 +246,7 @@ impl SentMm2 {
         sa: &mut Negotiation,
         output: &mut Output,
     ) -> MakingBoth {
+        sa.fragments = self.agreed.fragments;
         let input = (MajorInput::FromPeer, MinorInput::MainModeExchange);
         output.transition(sa, input, StateKind::IkeResponderMm2, StateKind::IkeResponderMm3);
         accepted.trace(sa, output);

@@ -272,7 +272,7 @@ impl Exchange {
                 peer_port: sa.path.remote.port(),
             },
         );
-        output.transmit(sa.path, payload.clone());
+        output.send(sa, payload.clone());
         payload
     }
 

@@ -1,6 +1,6 @@
 use super::code_point::code_points;
 use super::{
-    Delete, EncodeError, Identification, NatNumbering, NatOriginalAddress, Notification,
+    Delete, EncodeError, Fragment, Identification, NatNumbering, NatOriginalAddress, Notification,
     ParseError, SecurityAssociation, VendorId,
 };
 use alloc::borrow::Cow;
@@ -42,8 +42,8 @@ impl PayloadType {
 }
 
 /// A payload, decoded. What has no structure that this codec knows is [`Payload::Opaque`]:
-/// certificates, certificate requests, signatures, configuration attributes, fragments, and every
-/// type that it never heard of.
+/// certificates, certificate requests, signatures, configuration attributes, and every type that
+/// it never heard of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Payload<'a> {
@@ -67,6 +67,8 @@ pub enum Payload<'a> {
     NatDetection(NatNumbering, Cow<'a, [u8]>),
     /// An address as it is before translation (RFC 3947 §5.2).
     NatOriginalAddress(NatNumbering, NatOriginalAddress<'a>),
+    /// A piece of a message.
+    Fragment(Fragment<'a>),
     /// A body of no known structure. Its type is none of those above.
     Opaque(PayloadType, Cow<'a, [u8]>),
 }
@@ -104,6 +106,7 @@ impl<'a> Payload<'a> {
             PayloadType::NOTIFICATION => Self::Notification(Notification::parse(body, offset)?),
             PayloadType::DELETE => Self::Delete(Delete::parse(body, offset)?),
             PayloadType::VENDOR_ID => Self::VendorId(VendorId::new(body)),
+            PayloadType::FRAGMENT => Self::Fragment(Fragment::parse(body, offset)?),
             _ => Self::Opaque(payload_type, Cow::Borrowed(body)),
         })
     }
@@ -122,6 +125,7 @@ impl<'a> Payload<'a> {
             Self::VendorId(_) => PayloadType::VENDOR_ID,
             Self::NatDetection(numbering, _) => numbering.detection(),
             Self::NatOriginalAddress(numbering, _) => numbering.original_address(),
+            Self::Fragment(_) => PayloadType::FRAGMENT,
             Self::Opaque(payload_type, _) => *payload_type,
         }
     }
@@ -136,6 +140,7 @@ impl<'a> Payload<'a> {
             Self::Delete(payload) => payload.encoded_len(),
             Self::VendorId(payload) => payload.as_bytes().len(),
             Self::NatOriginalAddress(_, payload) => payload.encoded_len(),
+            Self::Fragment(payload) => payload.encoded_len(),
             Self::KeyExchange(body)
             | Self::Hash(body)
             | Self::Nonce(body)
@@ -164,6 +169,7 @@ impl<'a> Payload<'a> {
             Self::Delete(payload) => payload.encode(out),
             Self::VendorId(payload) => out.extend_from_slice(payload.as_bytes()),
             Self::NatOriginalAddress(_, payload) => payload.encode(out),
+            Self::Fragment(payload) => payload.encode(out),
             Self::KeyExchange(body)
             | Self::Hash(body)
             | Self::Nonce(body)

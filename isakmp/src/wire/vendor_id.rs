@@ -68,8 +68,11 @@ impl VendorId<'static> {
         Self::of(b"\x12\xf5\xf2\x8c\x45\x71\x68\xa9\x70\x2d\x9f\xe2\x74\xcc\x01\x00");
     /// XAUTH, eight octets only.
     pub const XAUTH: Self = Self::of(b"\x09\x00\x26\x89\xdf\xd6\xb7\x12");
-    /// IKE fragmentation without capabilities.
-    pub const FRAGMENTATION: Self = Self::of(&FRAGMENTATION);
+    /// IKE fragmentation in main and aggressive mode, as strongSwan sends it. Cisco's routers set
+    /// the bit of base mode as well.
+    pub const FRAGMENTATION: Self = Self::of(
+        b"\x40\x48\xb7\xd5\x6e\xbc\xe8\x85\x25\xe7\xde\x7f\x00\xd6\xc2\xd3\x80\x00\x00\x00",
+    );
 
     const fn of(bytes: &'static [u8]) -> Self {
         Self(Cow::Borrowed(bytes))

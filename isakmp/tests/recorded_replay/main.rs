@@ -18,7 +18,7 @@ use alloc::{boxed::Box, collections::BTreeSet};
 
 use dmvpn_isakmp::{
     Discard, Endpoint, Jobs, Path, ProtectionId, Role, Transport,
-    wire::{ExchangeType, NotifyType, PayloadType},
+    wire::{ExchangeType, NotifyType},
 };
 use dmvpn_time::Instant;
 
@@ -301,7 +301,7 @@ fn proxy_identities_that_match_nothing() {
 fn what_is_not_spoken_changes_nothing() {
     let refusals = [
         ("am-3des-sha1-modp768", Discard::Exchange(ExchangeType::AGGRESSIVE)),
-        ("fragmentation", Discard::MissingPayload(PayloadType::SECURITY_ASSOCIATION)),
+        ("fragmentation", Discard::FragmentationOff),
     ];
     for (name, refusal) in refusals {
         let scenario = Scenario::named(name);
