@@ -1,7 +1,6 @@
 //! Typed records of what the node did, in one sequence with those of its children.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::net::IpAddr;
 
@@ -129,6 +128,11 @@ impl Traced {
 }
 
 impl Record {
+    /// The record with its time.
+    pub(crate) const fn at(self, at: Instant) -> Traced {
+        Traced { at, record: self }
+    }
+
     fn peer(&self) -> PeerAddresses {
         match self {
             Self::Isakmp(traced) => {
@@ -199,44 +203,5 @@ const fn nhrp_switch(trace: &dmvpn_nhrp::Trace) -> Switch {
         | Trace::Discarded(_)
         | Trace::Deviation(_) => Switch::NhrpError,
         _ => Switch::NhrpActivity,
-    }
-}
-
-/// The bounded ring: the oldest record gives way, and is counted.
-#[derive(Debug, Default)]
-pub(crate) struct Ring {
-    capacity: usize,
-    records: VecDeque<Traced>,
-    overwritten: u64,
-}
-
-impl Ring {
-    /// Keeps up to `capacity` records; 0 keeps none.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, records: VecDeque::new(), overwritten: 0 }
-    }
-
-    /// Whether records are kept at all: callers need not build what nobody reads.
-    pub(crate) const fn is_on(&self) -> bool {
-        self.capacity > 0
-    }
-
-    pub(crate) fn push(&mut self, at: Instant, record: Record) {
-        if self.capacity == 0 {
-            return;
-        }
-        if self.records.len() >= self.capacity {
-            self.records.pop_front();
-            self.overwritten = self.overwritten.saturating_add(1);
-        }
-        self.records.push_back(Traced { at, record });
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<Traced> {
-        self.records.pop_front()
-    }
-
-    pub(crate) const fn overwritten(&self) -> u64 {
-        self.overwritten
     }
 }

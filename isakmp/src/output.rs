@@ -5,13 +5,12 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
-use dmvpn_time::{Instant, Timers};
+use dmvpn_time::{Instant, Timers, TraceRing};
 use rand_core::CryptoRng;
 
 use crate::crypto::{Job, JobId};
 use crate::fragmentation::{self, ReassemblyId};
 use crate::phase1::{Negotiation, SaId};
-use crate::trace::TraceRing;
 use crate::wire::{Cookie, MessageId};
 use crate::{
     Config, Counters, Deviation, Event, MajorInput, MinorInput, Path, PeerId, StateKind, Trace,
@@ -54,7 +53,7 @@ pub(crate) struct Output {
     pub(crate) transmits: VecDeque<Transmit>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) jobs: VecDeque<Job>,
-    pub(crate) traces: TraceRing,
+    pub(crate) traces: TraceRing<Traced>,
     pub(crate) counters: Counters,
     pub(crate) next_connection: u32,
     next_job: u64,

@@ -1,6 +1,5 @@
 //! Typed records of what happened, in the order in which IOS's debug output tells it.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -476,41 +475,4 @@ pub struct KeyEngineMessage {
     pub kilobytes: u32,
     /// `keysize=`: 128 where IOS prints 128.
     pub keysize: u32,
-}
-
-/// The ring that holds records until they are polled.
-#[derive(Debug)]
-pub(crate) struct TraceRing {
-    records: VecDeque<Traced>,
-    capacity: usize,
-    dropped: u64,
-}
-
-impl TraceRing {
-    pub(crate) const fn new(capacity: usize) -> Self {
-        Self { records: VecDeque::new(), capacity, dropped: 0 }
-    }
-
-    pub(crate) const fn set_capacity(&mut self, capacity: usize) {
-        self.capacity = capacity;
-    }
-
-    pub(crate) fn push(&mut self, record: Traced) {
-        if self.capacity == 0 {
-            return;
-        }
-        while self.records.len() >= self.capacity {
-            self.records.pop_front();
-            self.dropped = self.dropped.saturating_add(1);
-        }
-        self.records.push_back(record);
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<Traced> {
-        self.records.pop_front()
-    }
-
-    pub(crate) const fn dropped(&self) -> u64 {
-        self.dropped
-    }
 }

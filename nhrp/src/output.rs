@@ -6,9 +6,8 @@ use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use bytes::Bytes;
-use dmvpn_time::Instant;
+use dmvpn_time::{Instant, TraceRing};
 
-use crate::trace::TraceRing;
 use crate::wire::Packet;
 use crate::{Counters, Discard, Event, Link, NextHop, Trace, Traced, Transmit};
 
@@ -48,7 +47,7 @@ pub(crate) struct Output {
     interface: Arc<str>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
-    pub(crate) traces: TraceRing,
+    pub(crate) traces: TraceRing<Traced>,
     pub(crate) counters: Counters,
 }
 

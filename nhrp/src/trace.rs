@@ -1,7 +1,6 @@
 //! Typed records of what happened, in the order in which IOS's debug output tells it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -266,45 +265,4 @@ pub enum RemovalCause {
     InterfaceDown,
     /// It is no longer configured.
     Unconfigured,
-}
-
-/// The ring that holds records until they are polled.
-#[derive(Debug)]
-pub(crate) struct TraceRing {
-    records: VecDeque<Traced>,
-    capacity: usize,
-    dropped: u64,
-}
-
-impl TraceRing {
-    pub(crate) const fn new(capacity: usize) -> Self {
-        Self { records: VecDeque::new(), capacity, dropped: 0 }
-    }
-
-    pub(crate) const fn set_capacity(&mut self, capacity: usize) {
-        self.capacity = capacity;
-    }
-
-    pub(crate) const fn is_on(&self) -> bool {
-        self.capacity > 0
-    }
-
-    pub(crate) fn push(&mut self, record: Traced) {
-        if self.capacity == 0 {
-            return;
-        }
-        while self.records.len() >= self.capacity {
-            self.records.pop_front();
-            self.dropped = self.dropped.saturating_add(1);
-        }
-        self.records.push_back(record);
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<Traced> {
-        self.records.pop_front()
-    }
-
-    pub(crate) const fn dropped(&self) -> u64 {
-        self.dropped
-    }
 }

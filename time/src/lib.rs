@@ -30,3 +30,6 @@ pub use instant::{Instant, LatestSeen};
 
 mod timers;
 pub use timers::Timers;
+
+mod trace_ring;
+pub use trace_ring::TraceRing;

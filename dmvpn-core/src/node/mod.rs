@@ -20,7 +20,7 @@ use core::time::Duration;
 use chacha20::ChaCha20Rng;
 use dmvpn_isakmp::crypto::{Job, JobResult};
 use dmvpn_isakmp::{Identity, Path, Protection, ProtectionId, Remote};
-use dmvpn_time::{Instant, LatestSeen, Timers};
+use dmvpn_time::{Instant, LatestSeen, Timers, TraceRing};
 use rand_core::{CryptoRng, Rng, SeedableRng};
 
 use crate::config::Config;
@@ -28,7 +28,7 @@ use crate::event::Event;
 use crate::interface::InterfaceState;
 use crate::key_log::LoggedKey;
 use crate::peer::{self, Peer, PeerId, SocketState, Whereabouts};
-use crate::trace::{Record, Ring, Socket, SocketChange, System, Traced};
+use crate::trace::{Record, Socket, SocketChange, System, Traced};
 use crate::tunnel::{IpsecProfile, TunnelConfig, TunnelId, TunnelMode};
 use crate::underlay::{Transmit, Transport, Underlay};
 
@@ -63,7 +63,7 @@ pub struct Node {
     events: VecDeque<Event>,
     /// Bounded like the other queues; dropped keys only cost a capture.
     keys: VecDeque<LoggedKey>,
-    ring: Ring,
+    ring: TraceRing<Traced>,
     /// A passive socket whose binding IOS would print next; read by the trace ring only.
     binding: Option<Socket>,
     /// A data packet made a child do something that is still to be taken.
@@ -212,7 +212,7 @@ impl Node {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             keys: VecDeque::new(),
-            ring: Ring::new(config.trace_capacity),
+            ring: TraceRing::new(config.trace_capacity),
             binding: None,
             unsettled: false,
             counters: Counters::default(),
@@ -444,7 +444,7 @@ impl Node {
                 break;
             }
         }
-        self.counters.traces_dropped = self.ring.overwritten();
+        self.counters.traces_dropped = self.ring.dropped();
     }
 
     fn transmit(&mut self, transmit: Transmit) {
@@ -464,7 +464,7 @@ impl Node {
     }
 
     fn system(&mut self, now: Instant, message: System) {
-        self.ring.push(now, Record::System(message));
+        self.ring.push(Record::System(message).at(now));
     }
 
     fn take_isakmp_transmits(&mut self) -> bool {
@@ -704,7 +704,7 @@ impl Node {
             remote,
             change: change(profile.unwrap_or_default()),
         };
-        self.ring.push(now, Record::Socket(socket));
+        self.ring.push(Record::Socket(socket).at(now));
     }
 }
 

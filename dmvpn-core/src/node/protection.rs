@@ -544,13 +544,13 @@ impl Node {
                 && self.binding.as_ref().is_some_and(|socket| socket.remote == Some(remote))
                 && let Some(socket) = self.binding.take()
             {
-                self.ring.push(at, Record::Socket(socket));
+                self.ring.push(Record::Socket(socket).at(at));
             }
-            self.ring.push(at, Record::Isakmp(alloc::boxed::Box::new(traced)));
+            self.ring.push(Record::Isakmp(alloc::boxed::Box::new(traced)).at(at));
             if let Some((socket, profile)) = passive {
                 let opening = SocketChange::Opening { profile };
                 for change in [opening, SocketChange::PassiveOpen] {
-                    self.ring.push(at, Record::Socket(Socket { change, ..socket.clone() }));
+                    self.ring.push(Record::Socket(Socket { change, ..socket.clone() }).at(at));
                 }
                 self.binding = Some(socket);
             }

@@ -32,7 +32,8 @@ impl Node {
         let tunnel = self.tunnels.get_mut(&id)?;
         let result = call(&mut tunnel.nhrp, now);
         while let Some(traced) = tunnel.nhrp.poll_trace() {
-            self.ring.push(traced.at, Record::Nhrp(id, Box::new(traced)));
+            let at = traced.at;
+            self.ring.push(Record::Nhrp(id, Box::new(traced)).at(at));
         }
         Some(result)
     }
