@@ -153,9 +153,17 @@ pub enum Discard {
     /// No protection is for these proxy identities.
     #[error("no protection for the peer's proxy identities")]
     NoProtection,
-    /// The quick mode answer changed the proxy identities.
-    #[error("peer changed the proxy identities")]
-    ProxyMismatch,
+    /// The quick mode answer asks for other traffic than we did, or for more.
+    #[error("peer changed proxy identity {asked} to {answered}")]
+    ProxyMismatch {
+        /// What we asked for.
+        asked: crate::Selector,
+        /// What the peer answered.
+        answered: crate::Selector,
+    },
+    /// A proxy identity of the quick mode answer is no host or subnet.
+    #[error("peer's proxy identity is an {0}")]
+    ProxyType(IdType),
     /// The peer's perfect forward secrecy is not what the protection asks for.
     #[error("peer's perfect forward secrecy is {peer:?}, ours {ours:?}")]
     PfsMismatch {
@@ -258,8 +266,18 @@ pub enum Deviation {
     NoEncapsulationMode,
     /// An encapsulation mode whose UDP variant does not fit the NAT detection of phase 1.
     EncapsulationVariant,
-    /// The responder's proxy identity names another address than ours, and we are behind a NAT.
+    /// A proxy identity names another address than the one proposed or expected, and there is a NAT
+    /// between it and the peer.
     ProxyNamesNatAddress,
+    /// The responder took a part of the traffic proposed, by protocol or port, or as responder we
+    /// did: RFC 2409 §5.5 knows only yes and no.
+    ProxiesNarrowed,
+    /// A proxy identity that is a subnet of one host.
+    ProxySubnetOfHost,
+    /// A proxy identity of GRE with a port.
+    ProxyPortWithoutMeaning,
+    /// A NAT-OA payload whose reserved octets are not zero (RFC 3947 §5.2).
+    OriginalAddressReserved,
     /// An R-U-THERE with a sequence number that is not new.
     DeadPeerDetectionSequence,
     /// A fragment in clear under a header that says encrypted, as that of the whole message does.

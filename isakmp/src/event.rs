@@ -1,7 +1,7 @@
 //! What an endpoint tells its owner.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::crypto::{DiffieHellmanError, Secret};
@@ -101,6 +101,8 @@ pub struct InstallSa {
     pub mode: Mode,
     /// The traffic it is for.
     pub selectors: Selectors,
+    /// What the peer says of addresses before translation (RFC 3947 §5.2).
+    pub original_addresses: OriginalAddresses,
     /// The ESP tunnel endpoints as they are on the wire, and the UDP encapsulation if there is one.
     pub encapsulation: Encapsulation,
     /// How long it lives.
@@ -109,15 +111,29 @@ pub struct InstallSa {
     pub rekey_of: Option<u32>,
 }
 
+/// Addresses as they are before a NAT changes them, as the peer named them in quick mode (RFC 3947
+/// §5.2); `None` where it named none, which is so without a NAT and in tunnel mode.
+///
+/// In transport mode a NAT makes the checksums of TCP and UDP wrong, which cover the addresses
+/// (RFC 3948 §3.1.2): who decapsulates those corrects them with these. GRE's checksum covers no
+/// addresses, so that a tunnel has no use for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OriginalAddresses {
+    /// Ours, as the peer sees it.
+    pub local: Option<IpAddr>,
+    /// The peer's own.
+    pub remote: Option<IpAddr>,
+}
+
 /// How ESP packets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encapsulation {
     /// Native ESP, IP protocol 50. The ports mean nothing.
     None {
         /// Our address.
-        local: core::net::IpAddr,
+        local: IpAddr,
         /// The peer's address.
-        remote: core::net::IpAddr,
+        remote: IpAddr,
     },
     /// ESP in UDP (RFC 3948). The remote end moves with [`Event::PeerMoved`].
     Udp {
@@ -252,7 +268,7 @@ pub enum CloseReason {
     AuthenticationFailed,
     /// The keyring has no key for the address that a main mode would go to.
     #[error("no pre-shared key for {0}")]
-    NoPreSharedKey(core::net::IpAddr),
+    NoPreSharedKey(IpAddr),
     /// The peer's public value cannot be used.
     #[error("peer's key exchange is unusable: {0}")]
     KeyExchange(#[from] DiffieHellmanError),

@@ -50,7 +50,8 @@ pub use config::{
 pub use discard::{Deviation, Discard};
 pub use endpoint::{ConnectError, Endpoint, Phase1Key};
 pub use event::{
-    CloseReason, Direction, Encapsulation, EspKeys, Event, InstallSa, Nat, SaLifetime,
+    CloseReason, Direction, Encapsulation, EspKeys, Event, InstallSa, Nat, OriginalAddresses,
+    SaLifetime,
 };
 pub use identity::Identity;
 pub use path::{Path, Transmit, Transport};

@@ -57,6 +57,24 @@ impl Selector {
         Self { address, prefix, protocol, port: 0 }
     }
 
+    /// Whether all traffic of the other is traffic of this one.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        let differing = match (self.address, other.address) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                (u32::from(ours) ^ u32::from(theirs)).leading_zeros()
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                (u128::from(ours) ^ u128::from(theirs)).leading_zeros()
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+        };
+        differing >= u32::from(self.prefix)
+            && other.prefix >= self.prefix
+            && (self.protocol == 0 || self.protocol == other.protocol)
+            && (self.port == 0 || self.port == other.port)
+    }
+
     /// Whether the prefix is the whole address.
     #[must_use]
     pub const fn is_host(&self) -> bool {

@@ -135,6 +135,7 @@ impl Endpoint {
                 keys,
                 mode: child.mode,
                 selectors: child.selectors,
+                original_addresses: child.original_addresses,
                 encapsulation,
                 lifetime,
                 rekey_of,

@@ -8,7 +8,7 @@ use dmvpn_time::Instant;
 use crate::dead_peer_detection::Probe;
 use crate::output::Timer;
 use crate::phase1::SaId;
-use crate::quick_mode::responder;
+use crate::quick_mode::proxies;
 use crate::wire::MessageId;
 use crate::{
     CloseReason, Event, Identity, Path, PeerId, Protection, ProtectionId, Selectors, Transport,
@@ -186,6 +186,6 @@ impl Endpoint {
 
     /// The traffic of a protection between the ends of a path.
     pub(super) fn selectors_for(terms: &Protection, remote: IpAddr) -> Selectors {
-        responder::selectors(terms, terms.local, remote)
+        proxies::selectors(terms, terms.local, remote)
     }
 }

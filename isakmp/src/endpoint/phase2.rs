@@ -12,11 +12,11 @@ use crate::main_mode::Waiting;
 use crate::output::Timer;
 use crate::phase1::{Answered, Phase1, Phase1State, SaId};
 use crate::quick_mode::responder::{self, Refusal};
-use crate::quick_mode::{self, Exchange, Outcome, QuickMode, State};
+use crate::quick_mode::{self, Exchange, Outcome, QuickMode, State, proxies};
 use crate::wire::{Message, MessageId, Notification, NotifyType, Payload};
 use crate::{
-    CloseReason, Direction, Discard, Event, KeyEngineMessage, NodeEnd, Path, PeerId, ProtectionId,
-    Role, Trace, informational,
+    CloseReason, Direction, Discard, Event, KeyEngineMessage, NodeEnd, OriginalAddresses, Path,
+    PeerId, ProtectionId, Role, Trace, informational,
 };
 
 use super::Endpoint;
@@ -85,6 +85,8 @@ impl Endpoint {
             protection,
             terms,
             selectors: wanted.selectors,
+            ids: proxies::identifications(wanted.selectors, Role::Initiator),
+            original_addresses: OriginalAddresses::default(),
             rekey_of: wanted.rekey_of,
             inbound_spi,
             iv: established.keys.first_iv(message_id),
@@ -232,9 +234,11 @@ impl Endpoint {
         let mut exchange = Exchange {
             message_id,
             role: Role::Responder,
-            protection: accepted.protection,
-            terms: Arc::clone(&accepted.terms),
-            selectors: accepted.selectors,
+            protection: accepted.matched.protection,
+            terms: Arc::clone(&accepted.matched.terms),
+            selectors: accepted.matched.selectors,
+            ids: accepted.matched.answer.clone(),
+            original_addresses: accepted.original_addresses,
             rekey_of: None,
             inbound_spi,
             iv: established.keys.first_iv(message_id),

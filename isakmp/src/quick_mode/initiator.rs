@@ -13,9 +13,13 @@ use crate::main_mode::{self, Waiting};
 use crate::output::Output;
 use crate::phase1::{Answered, Established, Negotiation, ProtectedChannel, Sent};
 use crate::wire::{Chain, Message, NotifyType, Payload, PayloadType, ProtocolId, phase2};
-use crate::{Deviation, Discard, MajorInput, MinorInput, NodeEnd, Role, StateKind, Trace};
+use crate::{
+    Deviation, Discard, MajorInput, MinorInput, NodeEnd, OriginalAddresses, Role, Selectors,
+    StateKind, Trace,
+};
 
 use super::offer::{self, Choice};
+use super::proxies;
 use super::{Agreement2, Deviations, Exchange, NewChild, Opened, Step};
 
 /// Where the initiator is.
@@ -165,6 +169,8 @@ pub(crate) struct SentQm1 {
 #[derive(Debug)]
 pub(crate) struct AcceptedQm2 {
     choice: Choice,
+    selectors: Selectors,
+    original_addresses: OriginalAddresses,
     nonce: Bytes,
     public: Option<Bytes>,
     iv: Iv,
@@ -222,25 +228,14 @@ impl SentQm1 {
         notes.push(exchange.processing(PayloadType::NONCE));
         let group = self.key_pair.as_ref().map(|(group, _)| *group);
         let public = opened.public(group)?;
-        match opened.ids()? {
-            // The responder must repeat ours (RFC 2409 §5.5); the address behind the NAT may have
-            // been replaced by what the responder sees.
-            Some(ids) => {
-                for (received, ours) in ids.into_iter().zip(exchange.initiator_first()) {
-                    let Payload::Identification(id) = &received.payload else { continue };
-                    let theirs = offer::selector(id).ok_or(Discard::ProxyMismatch)?;
-                    let same = crate::Selector { address: ours.address, ..theirs } == ours;
-                    if theirs != ours && !(same && phase1.nat.found()) {
-                        return Err(Discard::ProxyMismatch);
-                    }
-                    if theirs != ours {
-                        deviations.push(Deviation::ProxyNamesNatAddress);
-                    }
-                    notes.push(exchange.processing(PayloadType::IDENTIFICATION));
-                }
-            }
-            None => deviations.push(Deviation::NoProxyIdentities),
+        let ids = proxies::received(payloads)?;
+        for _ in ids.iter().flatten() {
+            notes.push(exchange.processing(PayloadType::IDENTIFICATION));
         }
+        let selectors =
+            proxies::check_answer(ids, exchange.selectors, phase1.nat, &mut deviations)?;
+        let original_addresses =
+            proxies::original_addresses(payloads, Role::Initiator, &mut deviations)?;
         for received in payloads {
             let Payload::Notification(notification) = &received.payload else { continue };
             if notification.notify_type == NotifyType::RESPONDER_LIFETIME {
@@ -261,7 +256,16 @@ impl SentQm1 {
                 notes.push(Trace::ResponderLifetime { protocol, seconds, kilobytes });
             }
         }
-        Ok(AcceptedQm2 { choice, nonce, public, iv, notes, deviations })
+        Ok(AcceptedQm2 {
+            choice,
+            selectors,
+            original_addresses,
+            nonce,
+            public,
+            iv,
+            notes,
+            deviations,
+        })
     }
 
     fn advance(
@@ -272,7 +276,9 @@ impl SentQm1 {
         channel: &ProtectedChannel,
         output: &mut Output,
     ) -> Step {
-        let AcceptedQm2 { choice, nonce, public, iv, notes, deviations } = accepted;
+        let AcceptedQm2 { choice, nonce, public, iv, notes, deviations, .. } = accepted;
+        exchange.selectors = accepted.selectors;
+        exchange.original_addresses = accepted.original_addresses;
         exchange.iv = iv;
         exchange.sent = None;
         output.trace_all(sa, notes);

@@ -13,6 +13,7 @@
 
 pub(crate) mod initiator;
 pub(crate) mod offer;
+pub(crate) mod proxies;
 pub(crate) mod responder;
 
 use alloc::boxed::Box;
@@ -26,12 +27,13 @@ use crate::main_mode::Waiting;
 use crate::output::Output;
 use crate::phase1::{self, Answered, Established, Negotiation, ProtectedChannel, Sent};
 use crate::wire::{
-    Chain, Content, ExchangeType, Header, Message, MessageId, NatOriginalAddress, Payload,
-    PayloadType, Payloads, ProtocolId,
+    Chain, Content, ExchangeType, Header, Identification, Message, MessageId, NatOriginalAddress,
+    Payload, PayloadType, Payloads, ProtocolId,
 };
 use crate::{
     ChildLifetime, CoarseState, Deviation, Direction, Discard, EspKeys, EspProposal,
-    KeyEngineMessage, Mode, Protection, ProtectionId, Role, Selectors, StateKind, Trace,
+    KeyEngineMessage, Mode, OriginalAddresses, Protection, ProtectionId, Role, Selectors,
+    StateKind, Trace,
 };
 
 use offer::Udp;
@@ -51,6 +53,10 @@ pub(crate) struct Exchange {
     pub(crate) protection: ProtectionId,
     pub(crate) terms: Arc<Protection>,
     pub(crate) selectors: Selectors,
+    /// The same as ID payloads, the initiator's first.
+    pub(crate) ids: [Identification<'static>; 2],
+    /// What the peer says of addresses before translation.
+    pub(crate) original_addresses: OriginalAddresses,
     /// SPI of the inbound SA that this one is to replace.
     pub(crate) rekey_of: Option<u32>,
     pub(crate) inbound_spi: u32,
@@ -194,6 +200,7 @@ pub(crate) struct NewChild {
     pub(crate) protection: ProtectionId,
     pub(crate) mode: Mode,
     pub(crate) selectors: Selectors,
+    pub(crate) original_addresses: OriginalAddresses,
     pub(crate) rekey_of: Option<u32>,
     pub(crate) inbound_spi: u32,
     pub(crate) outbound_spi: u32,
@@ -233,6 +240,7 @@ impl NewChild {
             protection: exchange.protection,
             mode: exchange.terms.mode,
             selectors: exchange.selectors,
+            original_addresses: exchange.original_addresses,
             rekey_of: exchange.rekey_of,
             inbound_spi: exchange.inbound_spi,
             outbound_spi: agreed.outbound_spi,
@@ -291,8 +299,8 @@ impl Exchange {
         if let Some(public) = public {
             chain.push(&Payload::KeyExchange(public.into()));
         }
-        for selector in self.initiator_first() {
-            chain.push(&Payload::Identification(offer::identification(&selector)));
+        for id in &self.ids {
+            chain.push(&Payload::Identification(id.clone()));
         }
         if let Some(version) = udp
             && self.terms.mode == Mode::Transport
@@ -311,14 +319,6 @@ impl Exchange {
             }
         }
         chain
-    }
-
-    /// The selectors as IDci and IDcr.
-    const fn initiator_first(&self) -> [crate::Selector; 2] {
-        match self.role {
-            Role::Initiator => [self.selectors.local, self.selectors.remote],
-            Role::Responder => [self.selectors.remote, self.selectors.local],
-        }
     }
 
     fn trace_creating(&self, child: &NewChild, sa: &Negotiation, output: &mut Output) {
@@ -378,22 +378,6 @@ impl<'a> Opened<'a> {
     fn verify(&self, expected: &crate::crypto::Digest) -> Result<(), Discard> {
         let hash = self.payloads.as_slice().first().map_or(&[][..], |first| first.body());
         if expected.verify(hash) { Ok(()) } else { Err(Discard::HashMismatch) }
-    }
-
-    /// The bodies of IDci and IDcr: both, or neither.
-    fn ids(&self) -> Result<Option<[&crate::wire::Received<'a>; 2]>, Discard> {
-        let mut ids = self
-            .payloads
-            .iter()
-            .filter(|received| received.payload.payload_type() == PayloadType::IDENTIFICATION);
-        match (ids.next(), ids.next(), ids.next()) {
-            (None, _, _) => Ok(None),
-            (Some(initiator), Some(responder), None) => Ok(Some([initiator, responder])),
-            (Some(_), None, _) => Err(Discard::MissingPayload(PayloadType::IDENTIFICATION)),
-            (Some(_), Some(_), Some(_)) => {
-                Err(Discard::UnexpectedPayload(PayloadType::IDENTIFICATION))
-            }
-        }
     }
 
     /// The public value, which must be there exactly if a group was chosen.

@@ -6,7 +6,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -16,11 +15,12 @@ use crate::output::Output;
 use crate::phase1::{Answered, Established, Negotiation, ProtectedChannel, Sent};
 use crate::wire::{Message, Notification, NotifyType, Payload, PayloadType, SecurityAssociation};
 use crate::{
-    Deviation, Discard, MajorInput, MinorInput, Nat, NodeEnd, Protection, ProtectionId, Proxies,
-    Remote, Role, Selector, Selectors, StateKind, Trace,
+    Discard, MajorInput, MinorInput, NodeEnd, OriginalAddresses, Protection, ProtectionId, Role,
+    StateKind, Trace,
 };
 
 use super::offer::{self, Choice, Udp};
+use super::proxies::{self, Matched};
 use super::{Agreement2, Deviations, Exchange, NewChild, Opened, Step};
 
 /// Where the responder is.
@@ -109,9 +109,8 @@ impl State {
 /// QM1 found acceptable.
 #[derive(Debug)]
 pub(crate) struct AcceptedQm1 {
-    pub(crate) protection: ProtectionId,
-    pub(crate) terms: Arc<Protection>,
-    pub(crate) selectors: Selectors,
+    pub(crate) matched: Matched,
+    pub(crate) original_addresses: OriginalAddresses,
     choice: Choice,
     nonce: Bytes,
     group: Option<&'static dyn DiffieHellman>,
@@ -161,14 +160,17 @@ pub(crate) fn check(
         return Err(malformed()(Discard::OfferShape));
     };
     let nonce = main_mode::nonce(payloads).map_err(malformed())?;
-    let ids = opened.ids().map_err(malformed())?;
+    let ids = proxies::received(payloads).map_err(malformed())?;
     let udp = phase1.udp;
     let mut deviations = Vec::new();
-    let (protection, terms, selectors) =
-        match_protection(ids, sa, phase1.nat, protections, &mut deviations)
-            .map_err(refuse(NotifyType::INVALID_ID_INFORMATION, Vec::new()))?;
+    let matched = proxies::match_protection(ids, sa, phase1.nat, protections, &mut deviations)
+        .map_err(refuse(NotifyType::INVALID_ID_INFORMATION, Vec::new()))?;
+    let original_addresses =
+        proxies::original_addresses(payloads, Role::Responder, &mut deviations)
+            .map_err(malformed())?;
+    let terms = &matched.terms;
     let mut notes = Vec::new();
-    let mut choice = match offer::choose(offered, &terms, udp, &mut notes) {
+    let mut choice = match offer::choose(offered, terms, udp, &mut notes) {
         Ok(choice) => choice,
         Err(discard) => return Err(refuse(NotifyType::NO_PROPOSAL_CHOSEN, notes)(discard)),
     };
@@ -186,9 +188,8 @@ pub(crate) fn check(
     deviations.append(&mut choice.deviations);
     choice.deviations = Vec::new();
     Ok(AcceptedQm1 {
-        protection,
-        terms,
-        selectors,
+        matched,
+        original_addresses,
         choice,
         nonce,
         group,
@@ -198,84 +199,6 @@ pub(crate) fn check(
         deviations,
         notes,
     })
-}
-
-/// The protection for the peer's proxy identities, and the traffic.
-fn match_protection(
-    ids: Option<[&crate::wire::Received<'_>; 2]>,
-    sa: &Negotiation,
-    nat: Nat,
-    protections: impl Iterator<Item = (ProtectionId, Arc<Protection>)> + Clone,
-    deviations: &mut Deviations,
-) -> Result<(ProtectionId, Arc<Protection>, Selectors), Discard> {
-    let (local, remote) = (sa.path.local.ip(), sa.path.remote.ip());
-    let candidates = protections.filter(|(_, terms)| terms.local == local);
-    // A protection for this very peer before one for everybody.
-    let specific = candidates.clone().filter(|(_, terms)| terms.remote == Remote::Host(remote));
-    let general = candidates.filter(|(_, terms)| terms.remote == Remote::Any);
-    for (id, terms) in specific.chain(general) {
-        let Some([initiator, responder]) = ids else {
-            // RFC 2409 §5.5: without IDs they are the addresses of the peers, for all protocols;
-            // the protection restricts it to what it is for.
-            deviations.push(Deviation::NoProxyIdentities);
-            let selectors = selectors(&terms, local, remote);
-            return Ok((id, terms, selectors));
-        };
-        let (Payload::Identification(initiator), Payload::Identification(responder)) =
-            (&initiator.payload, &responder.payload)
-        else {
-            return Err(Discard::NoProtection);
-        };
-        let (Some(theirs), Some(ours)) = (offer::selector(initiator), offer::selector(responder))
-        else {
-            continue;
-        };
-        if let Some(deviation) = fits(&terms, ours, theirs, (local, remote), nat) {
-            deviations.extend(deviation);
-            return Ok((id, terms, Selectors { local: ours, remote: theirs }));
-        }
-    }
-    Err(Discard::NoProtection)
-}
-
-/// The selectors of a protection between two endpoints.
-pub(crate) const fn selectors(terms: &Protection, local: IpAddr, remote: IpAddr) -> Selectors {
-    match terms.proxies {
-        Proxies::Endpoints { protocol } => Selectors {
-            local: Selector::host(local, protocol),
-            remote: Selector::host(remote, protocol),
-        },
-        Proxies::Networks { local, remote } => Selectors { local, remote },
-    }
-}
-
-/// Whether the peer's proxies are the protection's; with the leniency that it took.
-fn fits(
-    terms: &Protection,
-    ours: Selector,
-    theirs: Selector,
-    (local, remote): (IpAddr, IpAddr),
-    nat: Nat,
-) -> Option<Option<Deviation>> {
-    let wanted = selectors(terms, local, remote);
-    let same = |wanted: Selector, found: Selector, translated: bool| {
-        if wanted == found {
-            Some(false)
-        } else if translated
-            && matches!(terms.proxies, Proxies::Endpoints { .. })
-            && found.is_host()
-            && (Selector { address: found.address, ..wanted }) == found
-        {
-            Some(true)
-        } else {
-            None
-        }
-    };
-    // Behind a NAT the peer names its inside address, and if we are behind one, it names our
-    // outside address: neither can be seen from here (RFC 3947 §5.2).
-    same(wanted.remote, theirs, nat.remote)?;
-    let ours_translated = same(wanted.local, ours, nat.local)?;
-    Some(ours_translated.then_some(Deviation::ProxyNamesNatAddress))
 }
 
 /// Answers QM1, or lets both halves of perfect forward secrecy be computed first.
