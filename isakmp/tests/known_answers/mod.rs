@@ -203,6 +203,24 @@ impl Scenario {
         Self { name, sections }
     }
 
+    /// The same with one section for a message that came in fragments: `raw` is the whole message, and
+    /// `fragments` the datagrams.
+    pub(crate) fn with_whole_messages(mut self) -> Self {
+        let mut fragments = Vec::new();
+        self.sections.retain_mut(|section| {
+            if section.get("fragment").is_none() {
+                return true;
+            }
+            fragments.push(section.text("raw").to_owned());
+            let Some(whole) = section.get("reassembled").map(str::to_owned) else { return false };
+            section.values.insert("raw".to_owned(), whole);
+            section.values.insert("fragments".to_owned(), fragments.join(" "));
+            fragments.clear();
+            true
+        });
+        self
+    }
+
     /// The sections whose title starts with this word.
     pub(crate) fn sections<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Section> {
         self.sections.iter().filter(move |s| s.title.split(' ').next() == Some(kind))
@@ -226,6 +244,11 @@ impl Section {
     #[track_caller]
     pub(crate) fn hex(&self, name: &str) -> Vec<u8> {
         hex(self.text(name))
+    }
+
+    /// The datagrams of a message that came in fragments.
+    pub(crate) fn fragments(&self) -> Option<Vec<Vec<u8>>> {
+        Some(self.get("fragments")?.split(' ').map(hex).collect())
     }
 
     #[track_caller]

@@ -184,6 +184,20 @@ fn inbound(child: &Section, role: Role) -> &'static str {
     }
 }
 
+const FRAGMENT: u8 = 132;
+
+/// The recorded fragments with the data of another message of the same length.
+fn in_fragments(mut recorded: Vec<Vec<u8>>, message: &[u8]) -> Vec<Vec<u8>> {
+    let mut rest = message;
+    for fragment in &mut recorded {
+        let (data, after) = rest.split_at(fragment.len() - 36);
+        fragment[36..].copy_from_slice(data);
+        rest = after;
+    }
+    assert!(rest.is_empty());
+    recorded
+}
+
 /// Which end of the recording an address is.
 fn side(address: &str) -> Role {
     let address: SocketAddr = address.parse().unwrap();
@@ -379,7 +393,17 @@ impl Replay<'_> {
         };
         self.sent.insert(message.title.clone(), datagram.clone());
         let path = self.path_of(message);
-        match self.endpoint.handle_datagram(self.now, path, &datagram) {
+        let mut datagrams = match message.fragments() {
+            Some(recorded) => in_fragments(recorded, &datagram),
+            None => vec![datagram],
+        };
+        let last = datagrams.pop().unwrap();
+        for fragment in datagrams {
+            self.endpoint.handle_datagram(self.now, path, &fragment).unwrap();
+            self.collect();
+            assert!(self.transmits.is_empty(), "there is nothing to answer yet");
+        }
+        match self.endpoint.handle_datagram(self.now, path, &last) {
             Ok(()) => self.outcome.accepted += 1,
             Err(discard) => {
                 let label = self.label(message);
@@ -444,7 +468,7 @@ impl Replay<'_> {
             assert_eq!(transmit.path.local, message.text("src").parse().unwrap());
             assert_eq!(transmit.path.remote, message.text("dst").parse().unwrap());
         }
-        let ours = transmit.payload.to_vec();
+        let ours = self.whole(&label, transmit.payload.to_vec(), message.fragments());
         if let Some(number) = message.get("retransmit_of") {
             let first = &self.sent[&format!("message {number}")];
             assert_eq!(&ours, first, "a retransmission is the same bytes");
@@ -453,6 +477,31 @@ impl Replay<'_> {
         }
         self.sent.insert(message.title.clone(), ours.clone());
         self.compare(&label, &ours, message);
+    }
+
+    /// The message whose first datagram that we sent is this one, and whether it is cut as recorded.
+    fn whole(&mut self, label: &str, first: Vec<u8>, recorded: Option<Vec<Vec<u8>>>) -> Vec<u8> {
+        if first[16] != FRAGMENT {
+            if recorded.is_some() {
+                self.outcome.differences.push(format!("{label} fragments"));
+            }
+            return first;
+        }
+        let mut fragments = vec![first];
+        while fragments.last().unwrap()[35] & 1 == 0 {
+            fragments.push(self.transmits.remove(0).payload.to_vec());
+        }
+        let recorded = recorded.expect("the recorded peer cut it as well");
+        for (ours, recorded) in fragments.iter().zip(&recorded) {
+            // The header but for the length, and the generic header but for it.
+            assert_eq!((&ours[..24], &ours[28..30]), (&recorded[..24], &recorded[28..30]));
+            if ours[32..34] != recorded[32..34] {
+                self.outcome.differences.push("fragment id".to_owned());
+            }
+            assert_eq!(ours[34], recorded[34]);
+            assert!(ours.len() <= 172, "no longer than the recorded ones");
+        }
+        fragments.iter().flat_map(|fragment| fragment[36..].to_vec()).collect()
     }
 
     /// What the recorded peer sent of its own accord and our endpoint does not.

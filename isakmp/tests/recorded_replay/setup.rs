@@ -8,7 +8,8 @@ use core::{
 
 use dmvpn_isakmp::{
     ChildLifetime, Config, DeadPeerDetection, Encryption, EspEncryption, EspIntegrity, EspProposal,
-    Jobs, Mode, NatTraversal, Policy, PreSharedKey, Protection, Proxies, Remote, Role, Selector,
+    Fragmentation, Jobs, Mode, NatTraversal, Policy, PreSharedKey, Protection, Proxies, Remote,
+    Role, Selector,
     crypto::{ExponentLength, Group, HashAlgorithm, Secret},
     wire::{
         AttributeType, EncapsulationMode, IdType, Identification, Proposal, SecurityAssociation,
@@ -84,6 +85,7 @@ pub(crate) fn config(scenario: &Scenario, role: Role, jobs: Jobs, spi: Option<u3
     let config = Config::builder(PROVIDER, vec![keyring])
         .policies(policies)
         .nat_traversal(Some(nat_traversal))
+        .fragmentation(fragments(scenario).then_some(Fragmentation { packet_size: 200 }))
         .exponent_length(ExponentLength::Full)
         .nonce_len(32)
         .jobs(jobs)
@@ -107,6 +109,11 @@ fn asks(scenario: &Scenario, role: Role) -> bool {
         .sections("message")
         .filter(|m| m.get("from") == Some(from))
         .any(|m| m.get("payloads") == Some("HASH N") && m.text("plaintext").contains("01108d28"))
+}
+
+/// Whether the recorded peers were told to cut what is longer than 200 octets of IP packet.
+fn fragments(scenario: &Scenario) -> bool {
+    scenario.name == "fragmentation"
 }
 
 /// Whether the recorded initiator said INITIAL-CONTACT in MM5.
