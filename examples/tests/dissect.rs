@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use dmvpn_examples::capture::{Frames, PcapWriter};
 use dmvpn_examples::dissect::Dissector;
 use dmvpn_examples::keys::Keys;
+use dmvpn_isakmp::crypto::{HashAlgorithm, Provider};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -365,6 +366,35 @@ fn quoted_packets() {
     let quoted = read("04-phase3-plain", 198);
     let fields = ["source", "destination", "protocol", "length"].map(|field| &quoted[field]);
     assert_eq!(json!(fields), json!(["209.165.201.1", "192.0.2.129", 1, 84]));
+}
+
+/// NULL encryption leaves the padding in sight: none is needed here, and eight octets of the right
+/// kind are authentic, but not what an encoder would write.
+#[test]
+fn padding_that_is_not_needed() {
+    let sha1 = Provider::rustcrypto().hash(HashAlgorithm::SHA1).unwrap();
+    let sealed = |padding: &[u8]| {
+        let length = u8::try_from(padding.len()).unwrap();
+        // A payload of ten octets, which says that it is nothing of ours.
+        let body = [&ESP[..], &[0; 10], padding, &[length, 253]].concat();
+        let icv = sha1.prf(&[7; 20], &[&body]);
+        ipv4(50, 0, &[&body[..], &icv.as_bytes()[..12]].concat())
+    };
+    let mut file = Vec::new();
+    let mut writer = PcapWriter::new(&mut file).unwrap();
+    for padding in [&[][..], &[1, 2, 3, 4, 5, 6, 7, 8]] {
+        writer.packet(core::time::Duration::ZERO, &sealed(padding)).unwrap();
+    }
+    let key = "07".repeat(20);
+    let esp = format!("IPv4,*,*,0x100,NULL,,HMAC-SHA-1-96 [RFC2404],0x{key}\n");
+    let objects = objects(&file, Keys::parse("", &esp).unwrap());
+    let found: Vec<_> = objects
+        .iter()
+        .map(|object| {
+            json!([object["esp"]["icv_ok"], object["esp"]["pad_length"], object["reencoded_equal"]])
+        })
+        .collect();
+    assert_eq!(json!(found), json!([[true, 0, true], [true, 8, false]]));
 }
 
 /// A message in three pieces, with the whole of it behind the last.

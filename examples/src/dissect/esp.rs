@@ -107,6 +107,12 @@ impl Dissector {
                 object["pad_length"] =
                     icv.checked_sub(2).and_then(|at| buffer.get(at)).copied().into();
                 report.layer(NAME, object);
+                if let Some(payload) = &payload {
+                    // The ICV was computed again and the cipher is a bijection: what is left to
+                    // come out otherwise is the padding, its octets and how many there are.
+                    let length = transform.sealed_len(payload.range.len());
+                    report.reencoded(payload.deviation.is_none() && length == octets.len());
+                }
                 let payload = payload.and_then(|payload| buffer.get(payload.range));
                 let inside = Inside { protocol: IpNumber(next_header), ..inside };
                 self.transport(inside, payload.unwrap_or_default(), report);
