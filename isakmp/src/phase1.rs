@@ -238,7 +238,12 @@ pub(crate) fn decrypted<'a>(
 }
 
 /// The message IDs of an SA that were used, so that none is used again (RFC 2408 §3.1) and no
-/// exchange is replayed. Bounded: the oldest are forgotten.
+/// exchange is replayed.
+///
+/// Bounded: the oldest are forgotten. Only the peer itself gets there, by more quick modes, deletes and
+/// notifications in one SA than any router needs (questions of dead peer detection are not kept, they
+/// have numbers of their own). All that can be played again then is a first message of its own quick
+/// modes: the pair it leads to is never used, for QM3 does not come, and ends with the negotiation.
 #[derive(Debug, Default)]
 pub(crate) struct MessageIds {
     known: BTreeSet<MessageId>,

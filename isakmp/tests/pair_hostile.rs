@@ -8,8 +8,8 @@ mod pair;
 use core::time::Duration;
 
 use dmvpn_isakmp::wire::{
-    Chain, Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notification, NotifyType,
-    Payload,
+    Attribute, Chain, Cookie, Delete, ExchangeType, Flags, Header, Message, MessageId,
+    Notification, NotifyType, Payload, phase1,
 };
 use dmvpn_isakmp::{Discard, Limits, Path, Policy};
 use pair::{Pair, guide_config, ip};
@@ -433,4 +433,44 @@ fn unknown_cookies_are_not_answered() {
         pair.deliver(1, path, &message);
     }
     assert_eq!(pair.hosts[1].discards.len(), 3);
+}
+
+/// RFC 2409 §5: one of the transforms offered, unchanged. Of the lifetime the shorter counts.
+#[test]
+fn a_responder_may_not_choose_what_was_not_offered() {
+    let mut pair = Pair::guide();
+    pair.connect();
+    let (to, path, mm1) = pair.take_next().unwrap();
+    pair.deliver(to, path, &mm1);
+    let (to, path, mm2) = pair.take_next().unwrap();
+    let changed = |attribute: Attribute<'static>| {
+        let message = Message::parse(&mm2).unwrap();
+        let mut chain = Chain::new();
+        for received in message.payloads().unwrap() {
+            let mut payload = received.payload.clone();
+            if let Payload::SecurityAssociation(answer) = &mut payload {
+                let attributes = &mut answer.proposals[0].transforms[0].attributes;
+                attributes.retain(|a| a.attribute_type != attribute.attribute_type);
+                attributes.push(attribute.clone());
+            }
+            chain.push(&payload);
+        }
+        chain.message(message.header, 0).unwrap()
+    };
+    for (attribute, value) in [
+        (phase1::ENCRYPTION_ALGORITHM, 1),
+        (phase1::HASH_ALGORITHM, 1),
+        (phase1::GROUP_DESCRIPTION, 2),
+        (phase1::KEY_LENGTH, 128),
+        (phase1::GROUP_TYPE, 1),
+        (phase1::FIELD_SIZE, 8),
+    ] {
+        pair.deliver(to, path, &changed(Attribute::basic(attribute, value)));
+        assert_eq!(pair.hosts[0].discards.pop(), Some(Discard::ChoiceNotOffered), "{attribute:?}");
+    }
+    pair.deliver(to, path, &changed(Attribute::basic(phase1::LIFE_DURATION, 3600)));
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    let remaining = pair.hosts[0].endpoint.phase1().next().unwrap().remaining.unwrap();
+    assert!(remaining <= Duration::from_secs(3600), "{remaining:?}");
 }

@@ -7,10 +7,10 @@ use alloc::borrow::Cow;
 
 use dmvpn_isakmp::wire::{
     Attribute, AttributeType, AttributeValue, Chain, Cookie, Delete, Doi, ExchangeType, Flags,
-    Fragment, Header, IdType, Identification, MAX_PAYLOADS, MAX_PROPOSALS, Message, MessageId,
-    NatNumbering, NatOriginalAddress, Notification, NotifyType, ParseError, Payload, PayloadType,
-    Payloads, Proposal, ProtocolId, Received, SecurityAssociation, Situation, Transform,
-    TransformId, VendorId,
+    Fragment, Header, IdType, Identification, LifeType, MAX_PAYLOADS, MAX_PROPOSALS, Message,
+    MessageId, NatNumbering, NatOriginalAddress, Notification, NotifyType, ParseError, Payload,
+    PayloadType, Payloads, Proposal, ProtocolId, Received, ResponderLifetime, SecurityAssociation,
+    Situation, Transform, TransformId, VendorId, phase2,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -444,4 +444,36 @@ fn names_are_total() {
     assert_eq!(TransformId(3).name(ProtocolId::ESP), Some("ESP_3DES"));
     assert_eq!(TransformId(3).name(ProtocolId::AH), Some("AH_SHA"));
     assert_eq!(TransformId(3).name(ProtocolId(9)), None);
+}
+
+proptest! {
+    #[test]
+    fn responder_lifetimes_are_lossless(attributes in vec(attribute(), 0..6)) {
+        let lifetime = ResponderLifetime { attributes };
+        let data = lifetime.encode().unwrap();
+        prop_assert_eq!(data.len(), lifetime.encoded_len());
+        prop_assert_eq!(&ResponderLifetime::parse(&data, 0).unwrap(), &lifetime);
+        // Attributes have no common length: a prefix has fewer of them, or is cut short.
+        for have in 0..data.len() {
+            match ResponderLifetime::parse(&data[..have], 0) {
+                Ok(fewer) => prop_assert!(fewer.attributes.len() < lifetime.attributes.len()),
+                Err(error) => {
+                    let cut = matches!(error, ParseError::Truncated { .. });
+                    prop_assert!(cut, "{}", error);
+                }
+            }
+        }
+    }
+}
+
+/// As a Cisco router announces 3600 s and 4608000 kB, and a duration without its type.
+#[test]
+fn responder_lifetimes_say_how_long() {
+    let data = b"\x80\x01\0\x01\x80\x02\x0e\x10\x80\x01\0\x02\0\x02\0\x04\0\x46\x50\0";
+    let types = (phase2::LIFE_TYPE, phase2::LIFE_DURATION);
+    let lifetime = ResponderLifetime::parse(data, 0).unwrap();
+    assert_eq!(lifetime.duration(LifeType::SECONDS, types), Some(3600));
+    assert_eq!(lifetime.duration(LifeType::KILOBYTES, types), Some(4_608_000));
+    let untyped = ResponderLifetime::parse(&data[4..8], 0).unwrap();
+    assert_eq!(untyped.duration(LifeType::SECONDS, types), None);
 }

@@ -11,7 +11,10 @@ use crate::main_mode::{self, initiator, responder};
 use crate::output::Timer;
 use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId, Sent};
 use crate::quick_mode::offer;
-use crate::wire::{Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, phase1};
+use crate::wire::{
+    Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, ResponderLifetime,
+    phase1,
+};
 use crate::{
     CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, PreSharedKey, Role,
     StateKind, Trace, Transport, informational,
@@ -606,8 +609,8 @@ impl Endpoint {
         else {
             return;
         };
-        let mut data = Vec::from([0x80, 11, 0, 1, 0, 12, 0, 4]);
-        data.extend(seconds.to_be_bytes());
+        let attributes = Vec::from(main_mode::offer::lifetime_attributes(seconds));
+        let data = ResponderLifetime { attributes }.encode().unwrap_or_default();
         let notification = Payload::Notification(Notification::isakmp(
             NotifyType::RESPONDER_LIFETIME,
             negotiation.cookies(),
@@ -625,8 +628,7 @@ impl Endpoint {
         }
         let (seconds, kilobytes) = offer::announced_lifetime(
             &notification.data,
-            phase1::LIFE_TYPE.0,
-            phase1::LIFE_DURATION.0,
+            (phase1::LIFE_TYPE, phase1::LIFE_DURATION),
         );
         let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
             self.phase1.get_mut(&id)

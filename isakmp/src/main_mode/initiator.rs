@@ -209,6 +209,9 @@ impl SentMm1 {
         let choice = offer::choose(answer, &sa.config, &mut notes).map_err(|discard| {
             if discard == Discard::NoProposalChosen { Discard::ChoiceNotOffered } else { discard }
         })?;
+        if !offer::is_offered(&offer::offer(&sa.config.policies), choice.transform) {
+            return Err(Discard::ChoiceNotOffered);
+        }
         let nat_version =
             sa.config.nat_traversal.and_then(|_| NatTraversalVersion::choose(payloads));
         let ours = choice.policy.lifetime;

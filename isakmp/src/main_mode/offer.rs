@@ -51,13 +51,34 @@ pub(crate) fn offer(policies: &[Policy]) -> SecurityAssociation<'static> {
                 attribute::AUTHENTICATION_METHOD,
                 AuthenticationMethod::PRE_SHARED_KEY.0,
             ),
-            Attribute::basic(attribute::LIFE_TYPE, LifeType::SECONDS.0),
-            Attribute::variable_u32(attribute::LIFE_DURATION, policy.lifetime),
         ]);
+        attributes.extend(lifetime_attributes(policy.lifetime));
         Transform::new(number, TransformId::KEY_IKE, attributes)
     });
     let proposal = Proposal::new(1, ProtocolId::ISAKMP, &[][..], transforms.collect());
     SecurityAssociation::new(Vec::from([proposal]))
+}
+
+/// Life type and duration in seconds, in four octets as from Cisco's routers.
+pub(crate) fn lifetime_attributes(seconds: u32) -> [Attribute<'static>; 2] {
+    [
+        Attribute::basic(attribute::LIFE_TYPE, LifeType::SECONDS.0),
+        Attribute::variable_u32(attribute::LIFE_DURATION, seconds),
+    ]
+}
+
+/// Whether a transform of ours came back unchanged (RFC 2409 §5): each attribute is there with its
+/// value, and no other. Of the lifetime, which some responders lower, the shorter counts.
+pub(crate) fn is_offered(offered: &SecurityAssociation<'_>, answered: &Transform<'_>) -> bool {
+    let values = |transform: &Transform<'_>| {
+        let lifetime = [attribute::LIFE_TYPE, attribute::LIFE_DURATION];
+        let others = transform.attributes.iter().filter(|a| !lifetime.contains(&a.attribute_type));
+        let mut values: Vec<_> = others.map(|a| (a.attribute_type, a.number())).collect();
+        values.sort_unstable();
+        (transform.id, values)
+    };
+    let mut transforms = offered.proposals.iter().flat_map(|proposal| &proposal.transforms);
+    transforms.any(|transform| values(transform) == values(answered))
 }
 
 /// A policy that fits, with the transform it fits.

@@ -241,8 +241,7 @@ impl SentQm1 {
             if notification.notify_type == NotifyType::RESPONDER_LIFETIME {
                 let (seconds, kilobytes) = offer::announced_lifetime(
                     &notification.data,
-                    phase2::LIFE_TYPE.0,
-                    phase2::LIFE_DURATION.0,
+                    (phase2::LIFE_TYPE, phase2::LIFE_DURATION),
                 );
                 let lifetime = &mut choice.lifetime;
                 lifetime.seconds = seconds.map_or(lifetime.seconds, |s| {

@@ -8,8 +8,8 @@ use crate::main_mode::offer::{bearable, owned};
 use crate::nat_traversal::NatTraversalVersion;
 use crate::wire::phase2 as attribute;
 use crate::wire::{
-    Attribute, AuthenticationAlgorithm, EncapsulationMode, IdType, Identification, LifeType,
-    Proposal, ProtocolId, SecurityAssociation, Transform, TransformId,
+    Attribute, AttributeType, AuthenticationAlgorithm, EncapsulationMode, IdType, Identification,
+    LifeType, Proposal, ProtocolId, ResponderLifetime, SecurityAssociation, Transform, TransformId,
 };
 use crate::{
     ChildLifetime, Deviation, Discard, EspEncryption, EspIntegrity, EspProposal, Mode, Protection,
@@ -274,40 +274,15 @@ impl Offer {
     }
 }
 
-/// The lifetimes in a RESPONDER-LIFETIME notification's data (RFC 2407 §4.6.3.1), of either phase:
-/// the attribute numbers are given.
+/// Seconds and kilobytes of a RESPONDER-LIFETIME notification's data (RFC 2407 §4.6.3.1), of the phase
+/// whose attribute types are given. What cannot be read announces nothing.
 pub(crate) fn announced_lifetime(
     data: &[u8],
-    life_type: u16,
-    life_duration: u16,
+    types: (AttributeType, AttributeType),
 ) -> (Option<u32>, Option<u32>) {
-    let (mut seconds, mut kilobytes, mut current) = (None, None, None);
-    let mut rest = data;
-    while let Some((head, after)) = rest.split_first_chunk::<4>() {
-        let [a, b, c, d] = *head;
-        let kind = u16::from_be_bytes([a & 0x7f, b]);
-        let short = u16::from_be_bytes([c, d]);
-        let value = if a & 0x80 != 0 {
-            rest = after;
-            u32::from(short)
-        } else {
-            let Some((bytes, after)) = after.split_at_checked(usize::from(short)) else { break };
-            rest = after;
-            bytes.iter().fold(0_u32, |value, byte| {
-                value.checked_mul(256).map_or(u32::MAX, |v| v.saturating_add(u32::from(*byte)))
-            })
-        };
-        if kind == life_type {
-            current = u16::try_from(value).ok().map(LifeType);
-        } else if kind == life_duration {
-            match current {
-                Some(LifeType::SECONDS) => seconds = Some(value),
-                Some(LifeType::KILOBYTES) => kilobytes = Some(value),
-                _ => {}
-            }
-        }
-    }
-    (seconds, kilobytes)
+    let Ok(announced) = ResponderLifetime::parse(data, 0) else { return (None, None) };
+    let duration = |unit| announced.duration(unit, types);
+    (duration(LifeType::SECONDS), duration(LifeType::KILOBYTES))
 }
 
 /// The ID payload for a selector: Cisco's host form for hosts, a subnet otherwise.

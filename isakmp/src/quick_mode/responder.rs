@@ -13,7 +13,9 @@ use crate::crypto::{Agreement, DiffieHellman, Exponent, Iv, Job, SharedSecret};
 use crate::main_mode::{self, Waiting};
 use crate::output::Output;
 use crate::phase1::{Answered, Established, Negotiation, ProtectedChannel, Sent};
-use crate::wire::{Message, Notification, NotifyType, Payload, PayloadType, SecurityAssociation};
+use crate::wire::{
+    Message, Notification, NotifyType, Payload, PayloadType, ResponderLifetime, SecurityAssociation,
+};
 use crate::{
     Discard, MajorInput, MinorInput, NodeEnd, OriginalAddresses, Protection, ProtectionId, Role,
     StateKind, Trace,
@@ -284,7 +286,8 @@ fn send_qm2(
     let mut chain = exchange.chain(association, &nonce_r, public.as_deref(), sa, *udp);
     if choice.announce_lifetime {
         // RFC 2407 §4.6.3.1: inside QM2, with our SPI.
-        let data = lifetime_data(choice);
+        let attributes = offer::lifetime_attributes(choice.lifetime);
+        let data = ResponderLifetime { attributes }.encode().unwrap_or_default();
         chain.push(&Payload::Notification(Notification::esp(
             NotifyType::RESPONDER_LIFETIME,
             exchange.inbound_spi,
@@ -308,26 +311,6 @@ fn send_qm2(
     let nonce_i = settled.nonce_i.clone();
     let state = State::SentQm2(SentQm2 { nonce_i, nonce_r });
     Step::Installed(super::State::Responder(state), child)
-}
-
-/// The attributes of the lifetime that counts.
-fn lifetime_data(choice: &Choice) -> Vec<u8> {
-    let mut data = Vec::new();
-    for attribute in offer::lifetime_attributes(choice.lifetime) {
-        let kind = attribute.attribute_type.0;
-        match attribute.value {
-            crate::wire::AttributeValue::Basic(value) => {
-                data.extend((kind | 0x8000).to_be_bytes());
-                data.extend(value.to_be_bytes());
-            }
-            crate::wire::AttributeValue::Variable(bytes) => {
-                data.extend(kind.to_be_bytes());
-                data.extend(u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
-                data.extend_from_slice(&bytes);
-            }
-        }
-    }
-    data
 }
 
 /// `IKE_QM_R_QM2`.

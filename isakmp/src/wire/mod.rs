@@ -38,6 +38,7 @@ mod nat_traversal;
 mod notification;
 mod payload;
 mod reader;
+mod responder_lifetime;
 mod security_association;
 mod transform;
 mod vendor_id;
@@ -54,6 +55,7 @@ pub use message::{Content, MAX_PAYLOADS, Message, Payloads, Received};
 pub use nat_traversal::{NatNumbering, NatOriginalAddress};
 pub use notification::{Notification, NotifyType};
 pub use payload::{Payload, PayloadType};
+pub use responder_lifetime::ResponderLifetime;
 pub use security_association::{
     Doi, MAX_PROPOSALS, Proposal, ProtocolId, SecurityAssociation, Situation, Transform,
 };
