@@ -69,9 +69,10 @@ impl Settings {
     }
 
     fn config(&self) -> Arc<Config> {
-        let everybody = PreSharedKey::new(ip("0.0.0.0"), 0, self.key.as_bytes());
+        let everybody =
+            ["0.0.0.0", "::"].map(|any| PreSharedKey::new(ip(any), 0, self.key.as_bytes()));
         let trace = if self.trace { 100_000 } else { 0 };
-        let isakmp = isakmp::Config::builder(Provider::rustcrypto(), vec![everybody])
+        let isakmp = isakmp::Config::builder(Provider::rustcrypto(), everybody.to_vec())
             .policies(vec![self.policy])
             .dead_peer_detection(self.dead_peer_detection)
             .nat_traversal(Some(self.nat_traversal))
@@ -125,11 +126,16 @@ impl Settings {
     }
 
     pub(crate) fn hub(&self) -> Blueprint {
-        let nhrp = self.nhrp(HUB_TUNNEL, ip(HUB)).multicast_dynamic(true).build();
-        let tunnel = self.tunnel(ip(HUB), TunnelMode::Multipoint, nhrp.expect("the hub's NHRP"));
+        self.hub_at(HUB)
+    }
+
+    /// The hub at another address.
+    pub(crate) fn hub_at(&self, nbma: &str) -> Blueprint {
+        let nhrp = self.nhrp(HUB_TUNNEL, ip(nbma)).multicast_dynamic(true).build();
+        let tunnel = self.tunnel(ip(nbma), TunnelMode::Multipoint, nhrp.expect("the hub's NHRP"));
         Blueprint {
             name: "Hub",
-            address: ip(HUB),
+            address: ip(nbma),
             config: self.config(),
             tunnels: vec![(TUNNEL, tunnel)],
         }
