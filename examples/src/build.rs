@@ -2,9 +2,14 @@
 
 use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 
 use dmvpn_core::isakmp::crypto::{Group, Provider};
-use dmvpn_core::isakmp::{self, ChildLifetime, EspProposal, Mode, Policy, PreSharedKey};
+use dmvpn_core::isakmp::wire::IdType;
+use dmvpn_core::isakmp::{
+    self, ChildLifetime, DeadPeerDetection, EspProposal, Fragmentation, Mode, NatTraversal, Policy,
+    PreSharedKey,
+};
 use dmvpn_core::{
     Config, IpsecProfile, TunnelConfig, TunnelConfigError, TunnelId, TunnelMode, esp, nhrp,
 };
@@ -24,6 +29,8 @@ pub struct Wishes {
     pub trace_capacity: usize,
     /// Whether session keys are handed out.
     pub key_log: bool,
+    /// Whether ESP goes in UDP also where no NAT is found.
+    pub force_encapsulation: bool,
 }
 
 /// The configuration of a node, ready to be built.
@@ -47,6 +54,12 @@ pub enum BuildError {
     /// A tunnel's name has no number.
     #[error("{0} is no tunnel interface")]
     TunnelName(String),
+    /// `crypto isakmp identity hostname` on a router without a name.
+    #[error("`crypto isakmp identity hostname` needs a `hostname` line")]
+    NoHostname,
+    /// Aggressive mode, which key management does not have.
+    #[error("aggressive mode is not there: line `{0}`")]
+    AggressiveMode(&'static str),
     /// Key management does not take it.
     #[error("isakmp: {0}")]
     Isakmp(#[from] isakmp::ConfigError),
@@ -64,13 +77,8 @@ pub enum BuildError {
 ///
 /// [`BuildError`] says what does not fit together.
 pub fn build(router: &ios::Router, wishes: Wishes) -> Result<Built, BuildError> {
-    let keyring = router.isakmp_keys.iter().map(PreSharedKey::from).collect();
-    let mut isakmp = isakmp::Config::builder(Provider::rustcrypto(), keyring)
-        .trace_capacity(wishes.trace_capacity);
-    if !router.isakmp_policies.is_empty() {
-        isakmp = isakmp.policies(router.isakmp_policies.iter().map(Policy::from).collect());
-    }
-    let mut config = Config::builder(Arc::new(isakmp.build()?), Arc::new(esp::crypto::RustCrypto))
+    let isakmp = build_isakmp(router, wishes)?;
+    let mut config = Config::builder(Arc::new(isakmp), Arc::new(esp::crypto::RustCrypto))
         .trace_capacity(wishes.trace_capacity);
     if wishes.key_log {
         config = config.dangerous_key_log();
@@ -88,6 +96,41 @@ pub fn build(router: &ios::Router, wishes: Wishes) -> Result<Built, BuildError> 
     Ok(Built { config: config.build(), tunnels, address })
 }
 
+fn build_isakmp(router: &ios::Router, wishes: Wishes) -> Result<isakmp::Config, BuildError> {
+    let lines = &router.isakmp;
+    if lines.aggressive_mode {
+        return Err(BuildError::AggressiveMode("no crypto isakmp aggressive-mode disable"));
+    }
+    if !lines.peers.is_empty() {
+        return Err(BuildError::AggressiveMode("crypto isakmp peer"));
+    }
+    let keyring = lines.keys.iter().map(PreSharedKey::from).collect();
+    let mut nat_traversal =
+        NatTraversal { force_encapsulation: wishes.force_encapsulation, ..NatTraversal::default() };
+    if let Some(seconds) = lines.nat_keepalive {
+        nat_traversal.keepalive = Duration::from_secs(seconds.into());
+    }
+    let mut config = isakmp::Config::builder(Provider::rustcrypto(), keyring)
+        .trace_capacity(wishes.trace_capacity)
+        .nat_traversal(Some(nat_traversal))
+        .dead_peer_detection(lines.keepalive.map(DeadPeerDetection::from))
+        .fragmentation(lines.fragmentation.then(Fragmentation::default));
+    if !lines.policies.is_empty() {
+        config = config.policies(lines.policies.iter().map(Policy::from).collect());
+    }
+    match &lines.identity {
+        ios::IsakmpIdentity::Address => {}
+        ios::IsakmpIdentity::Hostname => {
+            let name = router.qualified_name().ok_or(BuildError::NoHostname)?;
+            config = config.identity(ios::name_identity(IdType::FQDN, &name));
+        }
+        ios::IsakmpIdentity::KeyId(name) => {
+            config = config.identity(ios::name_identity(IdType::KEY_ID, name));
+        }
+    }
+    Ok(config.build()?)
+}
+
 fn build_tunnel(
     router: &ios::Router,
     tunnel: &ios::Tunnel,
@@ -102,8 +145,18 @@ fn build_tunnel(
             TunnelMode::PointToPoint { destination: IpAddr::V4(destination) }
         }
     };
+    let source_interface = match &tunnel.source {
+        ios::TunnelSource::Interface(name) => name.clone(),
+        ios::TunnelSource::Address(address) => address.to_string(),
+    };
     let mut config =
-        TunnelConfig::builder(source, mode, Arc::new(nhrp)).source_interface(tunnel.source.clone());
+        TunnelConfig::builder(source, mode, Arc::new(nhrp)).source_interface(source_interface);
+    if tunnel.checksum {
+        config = config.checksum();
+    }
+    if tunnel.shutdown {
+        config = config.shutdown();
+    }
     if let Some(key) = tunnel.key {
         config = config.key(key);
     }
@@ -113,16 +166,19 @@ fn build_tunnel(
     if let Some(mss) = tunnel.adjust_mss {
         config = config.adjust_mss(mss);
     }
-    if let Some((profile, set)) = router.tunnel_protection(tunnel) {
-        config = config.protection(build_profile(profile, set));
+    if let Some(profile) = router.tunnel_protection(tunnel) {
+        config = config.protection(build_profile(router, profile));
     }
     Ok(config.build()?)
 }
 
-fn build_profile(profile: &ios::IpsecProfile, set: &ios::TransformSet) -> IpsecProfile {
+fn build_profile(router: &ios::Router, profile: &ios::IpsecProfile) -> IpsecProfile {
+    // The reader saw to it that there is a set, and that all are of one mode.
+    let mode = router.profile_sets(profile).next().map_or(Mode::Tunnel, |set| Mode::from(set.mode));
     IpsecProfile {
-        proposals: vec![EspProposal::from(set)],
-        mode: Mode::from(set.mode),
+        proposals: router.profile_sets(profile).map(EspProposal::from).collect(),
+        mode,
+        replay_window: profile.replay.packets(),
         lifetime: ChildLifetime::from(profile),
         pfs: profile.pfs.map(Group::from),
         ..IpsecProfile::new(profile.name.clone())
@@ -135,24 +191,34 @@ fn build_nhrp(
     wishes: Wishes,
 ) -> Result<nhrp::Config, BuildError> {
     let address = IpAddr::V4(tunnel.address.address);
-    let servers = tunnel.nhrp.nhs.iter().map(|nhs| NextHopServer::new(IpAddr::V4(*nhs)));
+    let servers = tunnel.nhrp.nhs.iter().map(NextHopServer::from);
+    let multicast_servers = tunnel.nhrp.nhs.iter().filter(|nhs| nhs.multicast);
+    let multicast = multicast_servers.filter_map(|nhs| nhs.nbma);
+    let multicast = multicast.chain(tunnel.nhrp.map_multicast.iter().copied()).map(IpAddr::V4);
     let maps = tunnel.nhrp.map.iter().map(|map| StaticMap {
         target: Prefix::host(IpAddr::V4(map.protocol)),
         nbma: IpAddr::V4(map.nbma),
     });
-    let authentication = tunnel.nhrp.authentication.as_deref();
+    let authentication = tunnel.nhrp.authentication.as_ref();
+    let authentication =
+        authentication.map(|text| AuthenticationString::new(text.dangerous_text().as_bytes()));
     let mut nhrp =
         nhrp::Config::builder(&tunnel.name, address, tunnel.address.prefix_length, source)
             .servers(servers.collect())
             .static_maps(maps.collect())
             .multicast_dynamic(tunnel.nhrp.map_multicast_dynamic)
-            .authentication(authentication.map(|text| AuthenticationString::new(text.as_bytes())))
+            .multicast_static(multicast.collect())
+            .authentication(authentication)
+            .unique(!tunnel.nhrp.no_unique)
             // What IOS announces depends on the GRE header: with a key it is four octets less.
             .mtu(if tunnel.key.is_some() { 17_912 } else { 17_916 })
             .first_request_id(RequestId(FIRST_REQUEST))
             .trace_capacity(wishes.trace_capacity);
     if let Some(id) = tunnel.nhrp.network_id {
         nhrp = nhrp.network_id(id);
+    }
+    if let Some(seconds) = tunnel.nhrp.holdtime {
+        nhrp = nhrp.holding_time(seconds);
     }
     Ok(nhrp.build()?)
 }

@@ -3,7 +3,8 @@
 use core::net::Ipv4Addr;
 
 use dmvpn_examples::ios::{
-    DhGroup, EspEncryption, EspIntegrity, EspMode, IsakmpEncryption, IsakmpHash, Router, TunnelMode,
+    DhGroup, EspEncryption, EspIntegrity, EspMode, IsakmpEncryption, IsakmpHash, KeyPeer, Router,
+    Secret, TunnelMode,
 };
 use dmvpn_isakmp::crypto::{Group, HashAlgorithm};
 use dmvpn_isakmp::{ChildLifetime, Encryption, EspProposal, Mode, Policy, PreSharedKey};
@@ -16,7 +17,7 @@ const SPOKE: &str = include_str!("../configs/spoke.ios");
 fn guides_hub() {
     let hub = Router::read(HUB).unwrap();
 
-    let [policy] = &hub.isakmp_policies[..] else { panic!("one policy") };
+    let [policy] = &hub.isakmp.policies[..] else { panic!("one policy") };
     assert_eq!(policy.priority, 1);
     assert_eq!(policy.encryption, IsakmpEncryption::TripleDes);
     assert_eq!(policy.hash, IsakmpHash::Sha1);
@@ -24,8 +25,9 @@ fn guides_hub() {
     assert_eq!(policy.group, DhGroup(1));
     assert_eq!(policy.lifetime, 86_400);
 
-    let [key] = &hub.isakmp_keys[..] else { panic!("one key") };
-    assert_eq!((key.key.as_str(), key.prefix_length), ("cisco123", 0));
+    let [key] = &hub.isakmp.keys[..] else { panic!("one key") };
+    assert_eq!(key.key, Secret::new("cisco123"));
+    assert!(matches!(&key.peer, KeyPeer::Address(peers) if peers.prefix_length == 0));
 
     let [tunnel] = &hub.tunnels[..] else { panic!("one tunnel") };
     assert_eq!(tunnel.mode, TunnelMode::Multipoint);
@@ -35,11 +37,12 @@ fn guides_hub() {
     assert_eq!(tunnel.address.prefix_length, 24);
     assert!(!tunnel.redirects && tunnel.nhrp.map_multicast_dynamic);
     assert_eq!(tunnel.no_split_horizon, Some(1));
-    assert_eq!(tunnel.nhrp.authentication.as_deref(), Some("NHRPAUTH"));
+    assert_eq!(tunnel.nhrp.authentication, Some(Secret::new("NHRPAUTH")));
     assert_eq!(tunnel.nhrp.network_id, Some(1));
     assert_eq!(hub.tunnel_source(tunnel), Some(Ipv4Addr::new(172, 16, 10, 1)));
 
-    let (profile, set) = hub.tunnel_protection(tunnel).unwrap();
+    let profile = hub.tunnel_protection(tunnel).unwrap();
+    let [set] = &hub.profile_sets(profile).collect::<Vec<_>>()[..] else { panic!("one set") };
     assert_eq!((profile.lifetime_seconds, profile.lifetime_kilobytes), (3_600, 4_608_000));
     assert_eq!(profile.pfs, None);
     assert_eq!(set.encryption, EspEncryption::TripleDes);
@@ -58,7 +61,8 @@ fn guides_spoke() {
     assert_eq!(tunnel.mode, TunnelMode::PointToPoint { destination: hub });
     let [map] = &tunnel.nhrp.map[..] else { panic!("one map") };
     assert_eq!((map.protocol, map.nbma), (Ipv4Addr::new(10, 1, 1, 254), hub));
-    assert_eq!(tunnel.nhrp.nhs, [Ipv4Addr::new(10, 1, 1, 254)]);
+    let [nhs] = &tunnel.nhrp.nhs[..] else { panic!("one server") };
+    assert_eq!((nhs.address, nhs.nbma), (Ipv4Addr::new(10, 1, 1, 254), None));
     assert!(tunnel.redirects && !tunnel.nhrp.map_multicast_dynamic);
     let loopback = spoke.interface_address("Loopback0").unwrap();
     assert_eq!(loopback.address, Ipv4Addr::new(209, 165, 201, 1));
@@ -67,7 +71,7 @@ fn guides_spoke() {
 #[test]
 fn guides_crypto_reaches_the_protocols() {
     let hub = Router::read(HUB).unwrap();
-    let policy = Policy::from(&hub.isakmp_policies[0]);
+    let policy = Policy::from(&hub.isakmp.policies[0]);
     let expected = Policy {
         priority: 1,
         encryption: Encryption::TripleDes,
@@ -76,10 +80,11 @@ fn guides_crypto_reaches_the_protocols() {
         lifetime: 86_400,
     };
     assert_eq!(policy, expected);
-    let key = PreSharedKey::from(&hub.isakmp_keys[0]);
+    let key = PreSharedKey::from(&hub.isakmp.keys[0]);
     assert_eq!((key.address, key.prefix), (Ipv4Addr::UNSPECIFIED.into(), 0));
     assert_eq!(key.key.dangerous_bytes(), b"cisco123");
-    let (profile, set) = hub.tunnel_protection(&hub.tunnels[0]).unwrap();
+    let profile = hub.tunnel_protection(&hub.tunnels[0]).unwrap();
+    let set = hub.profile_sets(profile).next().unwrap();
     assert_eq!(EspProposal::from(set), EspProposal::TRIPLE_DES_SHA1);
     assert_eq!(Mode::from(set.mode), Mode::Transport);
     assert_eq!(ChildLifetime::from(profile), ChildLifetime::default());
@@ -121,11 +126,84 @@ crypto ipsec profile P
 ";
     let router = Router::read(text).unwrap();
     assert_eq!(router.to_string(), text);
-    assert_eq!(router.isakmp_policies[0].encryption, IsakmpEncryption::Aes256);
-    assert_eq!(router.isakmp_policies[0].lifetime, 28_800);
-    assert_eq!(router.isakmp_keys[0].prefix_length, 32);
+    assert_eq!(router.isakmp.policies[0].encryption, IsakmpEncryption::Aes256);
+    assert_eq!(router.isakmp.policies[0].lifetime, 28_800);
+    assert!(
+        matches!(&router.isakmp.keys[0].peer, KeyPeer::Address(peer) if peer.prefix_length == 32)
+    );
     assert_eq!(router.ipsec_profiles[0].pfs, Some(DhGroup(19)));
     assert!(!format!("{router:?}").contains("two"), "a key shows in Debug");
+}
+
+/// What a router between real peers has beside the guide's lines.
+const REAL: &str = "\
+hostname spoke
+ip domain name example.net
+!
+crypto isakmp policy 10
+ encr aes 256
+ hash sha384
+ authentication pre-share
+ group 20
+crypto isakmp key one address 172.16.0.0 255.255.0.0
+crypto isakmp key two hostname hub.example.net
+crypto isakmp identity hostname
+crypto isakmp keepalive 10 3 periodic
+crypto isakmp nat keepalive 15
+crypto isakmp fragmentation
+no crypto isakmp aggressive-mode disable
+crypto isakmp peer address 172.16.10.1
+ set aggressive-mode password three
+ set aggressive-mode client-endpoint user-fqdn spoke@example.net
+!
+crypto ipsec transform-set A esp-gcm 256
+ mode transport
+crypto ipsec transform-set B esp-aes esp-sha-hmac
+ mode transport
+!
+crypto ipsec profile P
+ set security-association replay window-size 512
+ set transform-set A B
+!
+interface Tunnel0
+ ip address 10.1.1.1 255.255.255.0
+ ip nhrp map multicast 172.16.10.1
+ ip nhrp holdtime 300
+ ip nhrp nhs 10.1.1.254 nbma 172.16.10.1 multicast
+ ip nhrp nhs 10.1.1.253 nbma 172.16.10.2 priority 1 cluster 2
+ ip nhrp registration no-unique
+ shutdown
+ tunnel source 172.16.1.1
+ tunnel mode gre multipoint
+ tunnel checksum
+ tunnel protection ipsec profile P
+interface Tunnel1
+ ip address 10.1.2.1 255.255.255.0
+ tunnel source Ethernet0/0
+ tunnel destination 172.16.10.1
+!
+interface Ethernet0/0
+ ip address 172.16.1.2 255.255.255.0
+";
+
+#[test]
+fn a_router_between_real_peers() {
+    let router = Router::read(REAL).unwrap();
+    assert_eq!(router.to_string(), REAL);
+    assert_eq!(router.qualified_name().as_deref(), Some("spoke.example.net"));
+    let [tunnel, clear] = &router.tunnels[..] else { panic!("two tunnels") };
+    assert_eq!(router.tunnel_source(tunnel), Some(Ipv4Addr::new(172, 16, 1, 1)));
+    assert!(tunnel.shutdown && tunnel.checksum && tunnel.nhrp.no_unique);
+    let [first, second] = &tunnel.nhrp.nhs[..] else { panic!("two servers") };
+    assert!(first.multicast && !second.multicast);
+    assert_eq!((second.priority, second.cluster), (1, 2));
+    assert_eq!(clear.protection, None);
+    let profile = router.tunnel_protection(tunnel).unwrap();
+    assert_eq!(router.profile_sets(profile).count(), 2);
+    let debug = format!("{router:?}");
+    for secret in ["\"one\"", "two\"", "three"] {
+        assert!(!debug.contains(secret), "a key shows in Debug");
+    }
 }
 
 #[test]
@@ -135,7 +213,7 @@ fn policies_are_in_order_of_preference_and_headings_repeat() {
     };
     let text = policy(20) + &policy(10) + "crypto isakmp policy 20\n group 2\n";
     let router = Router::read(&text).unwrap();
-    let found: Vec<_> = router.isakmp_policies.iter().map(|p| (p.priority, p.group.0)).collect();
+    let found: Vec<_> = router.isakmp.policies.iter().map(|p| (p.priority, p.group.0)).collect();
     assert_eq!(found, [(10, 1), (20, 2)]);
 }
 
@@ -145,7 +223,7 @@ fn errors_name_line_and_word() {
         ("interface Tunnel0\n ip nhrp foo 1", "line 2: unknown word `foo` after `ip nhrp`"),
         (
             "interface Tunnel0\n ip nhrp map multicast static",
-            "line 2: unknown word `static` after `ip nhrp map multicast`",
+            "line 2: `static` is not an IPv4 address after `ip nhrp map multicast`",
         ),
         ("interface Tunnel0\n ip nhrp", "line 2: a line of `ip nhrp` expected after `ip nhrp`"),
         (
@@ -170,11 +248,13 @@ fn errors_name_line_and_word() {
             "line 2: `10.1.1.256` is not an IPv4 address after `ip address`",
         ),
         ("interface Tunnel0\n tunnel mode ipip", "line 2: unknown word `ipip` after `tunnel mode`"),
-        ("interface Tunnel0\n shutdown", "line 2: unknown word `shutdown`"),
+        ("interface Tunnel0\n bandwidth 1000", "line 2: unknown word `bandwidth`"),
         ("interface Tunnel0\n no ip nhrp", "line 2: unknown word `nhrp` after `no ip`"),
         ("interface Serial0", "line 1: unknown word `Serial0` after `interface`"),
         ("interface Tunnel", "line 1: unknown word `Tunnel` after `interface`"),
-        ("hostname hub", "line 1: unknown word `hostname`"),
+        ("logging buffered", "line 1: unknown word `logging`"),
+        ("hostname", "line 1: the router's name expected after `hostname`"),
+        ("ip domain lookup", "line 1: unknown word `lookup` after `ip domain`"),
         ("router ospf 1", "line 1: unknown word `ospf` after `router`"),
         (
             "crypto isakmp policy 0",
@@ -239,8 +319,8 @@ fn errors_name_line_and_word() {
             "line 2: `2` is not a group of 1, 2, 5, 14, 15, 16, 19, 20 after `set pfs`",
         ),
         (
-            "crypto ipsec profile P\n set security-association lifetime seconds 119",
-            "line 2: `119` is not a number from 120 to 2592000 after `set security-association lifetime seconds`",
+            "crypto ipsec profile P\n set security-association lifetime seconds 59",
+            "line 2: `59` is not a number from 60 to 2592000 after `set security-association lifetime seconds`",
         ),
         ("!\n\ninterface Tunnel0", "line 3: interface Tunnel0 needs an `ip address` line"),
         (
@@ -264,10 +344,11 @@ fn errors_name_line_and_word() {
     }
 }
 
-/// Lines of the guide, cut and joined at random: near enough to IOS to reach every rule.
+/// Lines of the guide and of `REAL`, cut and joined at random: near enough to IOS to reach every rule.
 fn shuffled_guide() -> impl Strategy<Value = String> {
-    let words: Vec<&str> = HUB.split_whitespace().chain(SPOKE.split_whitespace()).collect();
-    let lines: Vec<&str> = HUB.lines().chain(SPOKE.lines()).collect();
+    let words: Vec<&str> =
+        [HUB, SPOKE, REAL].iter().flat_map(|text| text.split_whitespace()).collect();
+    let lines: Vec<&str> = HUB.lines().chain(SPOKE.lines()).chain(REAL.lines()).collect();
     let word = prop_oneof![
         8 => proptest::sample::select(words).prop_map(str::to_owned),
         1 => any::<u32>().prop_map(|number| number.to_string()),

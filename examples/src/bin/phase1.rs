@@ -95,6 +95,7 @@ fn run(options: &Options) -> Result<bool, Error> {
     let wishes = |debugged: bool| Wishes {
         trace_capacity: if debugged { 4096 } else { 0 },
         key_log: options.keys.is_some(),
+        force_encapsulation: false,
     };
     let hub_built = build(&hub_router, wishes(debug_hub))?;
     let spoke_built = build(&spoke_router, wishes(debug_spoke))?;

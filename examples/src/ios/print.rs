@@ -4,16 +4,22 @@ use core::fmt;
 use core::net::Ipv4Addr;
 
 use super::{
-    DhGroup, Eigrp, EspEncryption, EspIntegrity, EspMode, Interface, InterfaceAddress,
-    IpsecProfile, IsakmpEncryption, IsakmpHash, IsakmpKey, IsakmpPolicy, Nhrp, Router,
-    TransformSet, Tunnel, TunnelMode,
+    ClientEndpoint, DhGroup, Eigrp, EspEncryption, EspIntegrity, EspMode, Interface,
+    InterfaceAddress, IpsecProfile, Isakmp, IsakmpEncryption, IsakmpHash, IsakmpIdentity,
+    IsakmpKey, IsakmpPeer, IsakmpPolicy, Keepalive, KeepaliveMode, KeyPeer, Nhrp, NhrpServer,
+    Replay, Router, TransformSet, Tunnel, TunnelMode, TunnelSource,
 };
 
 impl fmt::Display for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sections: Vec<String> = Vec::new();
-        let isakmp = lines(&self.isakmp_policies) + &lines(&self.isakmp_keys);
-        sections.push(isakmp);
+        let mut names = String::new();
+        if let Some(name) = &self.hostname {
+            names += &format!("hostname {name}\n");
+        }
+        if let Some(name) = &self.domain_name {
+            names += &format!("ip domain name {name}\n");
+        }
+        let mut sections = vec![names, self.isakmp.to_string()];
         sections.push(lines(&self.transform_sets));
         sections.push(lines(&self.ipsec_profiles));
         sections.push(lines(&self.tunnels));
@@ -80,12 +86,66 @@ impl fmt::Display for IsakmpHash {
     }
 }
 
+impl fmt::Display for Isakmp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&lines(&self.policies))?;
+        f.write_str(&lines(&self.keys))?;
+        match &self.identity {
+            IsakmpIdentity::Address => {}
+            IsakmpIdentity::Hostname => writeln!(f, "crypto isakmp identity hostname")?,
+            IsakmpIdentity::KeyId(name) => writeln!(f, "crypto isakmp identity key-id {name}")?,
+        }
+        if let Some(keepalive) = self.keepalive {
+            writeln!(f, "crypto isakmp keepalive {keepalive}")?;
+        }
+        if let Some(seconds) = self.nat_keepalive {
+            writeln!(f, "crypto isakmp nat keepalive {seconds}")?;
+        }
+        if self.fragmentation {
+            writeln!(f, "crypto isakmp fragmentation")?;
+        }
+        if self.aggressive_mode {
+            writeln!(f, "no crypto isakmp aggressive-mode disable")?;
+        }
+        f.write_str(&lines(&self.peers))
+    }
+}
+
 impl fmt::Display for IsakmpKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "crypto isakmp key {} address {}", self.key, self.address)?;
-        match self.prefix_length {
-            32 => writeln!(f),
-            length => writeln!(f, " {}", mask(length)),
+        write!(f, "crypto isakmp key {} ", self.key.dangerous_text())?;
+        match &self.peer {
+            KeyPeer::Address(InterfaceAddress { address, prefix_length: 32 }) => {
+                writeln!(f, "address {address}")
+            }
+            KeyPeer::Address(prefix) => writeln!(f, "address {prefix}"),
+            KeyPeer::Hostname(name) => writeln!(f, "hostname {name}"),
+        }
+    }
+}
+
+impl fmt::Display for Keepalive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.seconds)?;
+        if self.retry != Self::DEFAULT_RETRY {
+            write!(f, " {}", self.retry)?;
+        }
+        match self.mode {
+            KeepaliveMode::OnDemand => Ok(()),
+            KeepaliveMode::Periodic => f.write_str(" periodic"),
+        }
+    }
+}
+
+impl fmt::Display for IsakmpPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "crypto isakmp peer address {}", self.address)?;
+        writeln!(f, " set aggressive-mode password {}", self.password.dangerous_text())?;
+        write!(f, " set aggressive-mode client-endpoint ")?;
+        match &self.client_endpoint {
+            ClientEndpoint::Address(address) => writeln!(f, "ipv4-address {address}"),
+            ClientEndpoint::Fqdn(name) => writeln!(f, "fqdn {name}"),
+            ClientEndpoint::UserFqdn(name) => writeln!(f, "user-fqdn {name}"),
         }
     }
 }
@@ -142,7 +202,14 @@ impl fmt::Display for IpsecProfile {
             let kilobytes = self.lifetime_kilobytes;
             writeln!(f, " set security-association lifetime kilobytes {kilobytes}")?;
         }
-        writeln!(f, " set transform-set {}", self.transform_set)?;
+        match self.replay {
+            Replay::DEFAULT => {}
+            Replay::Disabled => writeln!(f, " set security-association replay disable")?,
+            Replay::Window(packets) => {
+                writeln!(f, " set security-association replay window-size {packets}")?;
+            }
+        }
+        writeln!(f, " set transform-set {}", self.transform_sets.join(" "))?;
         match self.pfs {
             Some(group) => writeln!(f, " set pfs group{}", group.0),
             None => Ok(()),
@@ -177,7 +244,13 @@ impl fmt::Display for Tunnel {
         if let Some(autonomous_system) = self.no_split_horizon {
             writeln!(f, " no ip split-horizon eigrp {autonomous_system}")?;
         }
-        writeln!(f, " tunnel source {}", self.source)?;
+        if self.shutdown {
+            writeln!(f, " shutdown")?;
+        }
+        match &self.source {
+            TunnelSource::Interface(name) => writeln!(f, " tunnel source {name}")?,
+            TunnelSource::Address(address) => writeln!(f, " tunnel source {address}")?,
+        }
         match self.mode {
             TunnelMode::Multipoint => writeln!(f, " tunnel mode gre multipoint")?,
             TunnelMode::PointToPoint { destination } => {
@@ -186,6 +259,9 @@ impl fmt::Display for Tunnel {
         }
         if let Some(key) = self.key {
             writeln!(f, " tunnel key {key}")?;
+        }
+        if self.checksum {
+            writeln!(f, " tunnel checksum")?;
         }
         match &self.protection {
             Some(profile) => writeln!(f, " tunnel protection ipsec profile {profile}"),
@@ -197,7 +273,7 @@ impl fmt::Display for Tunnel {
 impl fmt::Display for Nhrp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(authentication) = &self.authentication {
-            writeln!(f, " ip nhrp authentication {authentication}")?;
+            writeln!(f, " ip nhrp authentication {}", authentication.dangerous_text())?;
         }
         for map in &self.map {
             writeln!(f, " ip nhrp map {} {}", map.protocol, map.nbma)?;
@@ -205,10 +281,39 @@ impl fmt::Display for Nhrp {
         if self.map_multicast_dynamic {
             writeln!(f, " ip nhrp map multicast dynamic")?;
         }
+        for nbma in &self.map_multicast {
+            writeln!(f, " ip nhrp map multicast {nbma}")?;
+        }
         if let Some(network_id) = self.network_id {
             writeln!(f, " ip nhrp network-id {network_id}")?;
         }
-        self.nhs.iter().try_for_each(|nhs| writeln!(f, " ip nhrp nhs {nhs}"))
+        if let Some(seconds) = self.holdtime {
+            writeln!(f, " ip nhrp holdtime {seconds}")?;
+        }
+        self.nhs.iter().try_for_each(|nhs| writeln!(f, " ip nhrp nhs {nhs}"))?;
+        if self.no_unique {
+            writeln!(f, " ip nhrp registration no-unique")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for NhrpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        if let Some(nbma) = self.nbma {
+            write!(f, " nbma {nbma}")?;
+        }
+        if self.multicast {
+            write!(f, " multicast")?;
+        }
+        if self.priority != 0 {
+            write!(f, " priority {}", self.priority)?;
+        }
+        if self.cluster != 0 {
+            write!(f, " cluster {}", self.cluster)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,13 +1,18 @@
 //! What a configuration says to the protocols.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 
 use dmvpn_isakmp::crypto::{Group, HashAlgorithm};
-use dmvpn_isakmp::{ChildLifetime, Encryption, EspProposal, Mode, Policy, PreSharedKey};
+use dmvpn_isakmp::wire::IdType;
+use dmvpn_isakmp::{
+    ChildLifetime, DeadPeerDetection, Encryption, EspProposal, Identity, Mode, Policy, PreSharedKey,
+};
+use dmvpn_nhrp::NextHopServer;
 
 use super::{
     DhGroup, EspEncryption, EspIntegrity, EspMode, IpsecProfile, IsakmpEncryption, IsakmpHash,
-    IsakmpKey, IsakmpPolicy, TransformSet,
+    IsakmpKey, IsakmpPolicy, Keepalive, KeyPeer, NhrpServer, Replay, TransformSet,
 };
 
 impl From<DhGroup> for Group {
@@ -41,7 +46,54 @@ impl From<&IsakmpPolicy> for Policy {
 
 impl From<&IsakmpKey> for PreSharedKey {
     fn from(key: &IsakmpKey) -> Self {
-        Self::new(IpAddr::V4(key.address), key.prefix_length, key.key.as_bytes())
+        let text = key.key.dangerous_text().as_bytes();
+        match &key.peer {
+            KeyPeer::Address(peers) => {
+                Self::new(IpAddr::V4(peers.address), peers.prefix_length, text)
+            }
+            // Wherever it comes from, it must be called so.
+            KeyPeer::Hostname(name) => Self {
+                identity: Some(name_identity(IdType::FQDN, name)),
+                ..Self::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0, text)
+            },
+        }
+    }
+}
+
+/// An identity that is a name (RFC 2407 §4.6.2.3 and §4.6.2.11).
+pub(crate) fn name_identity(id_type: IdType, name: &str) -> Identity {
+    Identity { id_type, data: bytes::Bytes::copy_from_slice(name.as_bytes()) }
+}
+
+impl From<Keepalive> for DeadPeerDetection {
+    fn from(keepalive: Keepalive) -> Self {
+        Self {
+            interval: Duration::from_secs(keepalive.seconds.into()),
+            retry: Duration::from_secs(keepalive.retry.into()),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&NhrpServer> for NextHopServer {
+    fn from(server: &NhrpServer) -> Self {
+        Self {
+            nbma: server.nbma.map(IpAddr::V4),
+            priority: server.priority,
+            cluster: server.cluster,
+            ..Self::new(IpAddr::V4(server.address))
+        }
+    }
+}
+
+impl Replay {
+    /// The width of the anti-replay window in packets, 0 for none.
+    #[must_use]
+    pub const fn packets(self) -> u16 {
+        match self {
+            Self::Disabled => 0,
+            Self::Window(packets) => packets,
+        }
     }
 }
 

@@ -103,6 +103,19 @@ impl<'a> Words<'a> {
         self.rest.peek().copied()
     }
 
+    /// Whether the next words are these, without reading them.
+    pub(super) fn starts_with(&self, words: &[&str]) -> bool {
+        let mut rest = self.rest.clone();
+        words.iter().all(|word| rest.next() == Some(*word))
+    }
+
+    /// Reads the next word if it is this one.
+    pub(super) fn take(&mut self, word: &str) -> bool {
+        let next = self.rest.next_if_eq(&word);
+        self.read.extend(next);
+        next.is_some()
+    }
+
     /// The next word, whatever it is; `what` says what the line lacks where there is none.
     pub(super) fn word(&mut self, what: &'static str) -> Result<&'a str, ReadError> {
         let after = self.read.join(" ");
