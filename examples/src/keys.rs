@@ -9,6 +9,8 @@ use core::net::IpAddr;
 use std::path::Path;
 use std::{fs, io};
 
+use dmvpn_core::LoggedKey;
+use dmvpn_core::isakmp::{EspEncryption, EspIntegrity};
 use thiserror::Error;
 
 /// The name of the phase 1 table in a profile directory.
@@ -147,6 +149,34 @@ impl Authentication {
     ];
 }
 
+impl From<EspEncryption> for Encryption {
+    fn from(encryption: EspEncryption) -> Self {
+        match encryption {
+            EspEncryption::TripleDes => Self::TripleDesCbc,
+            EspEncryption::Aes128Cbc | EspEncryption::Aes192Cbc | EspEncryption::Aes256Cbc => {
+                Self::AesCbc
+            }
+            EspEncryption::Aes128Gcm16
+            | EspEncryption::Aes192Gcm16
+            | EspEncryption::Aes256Gcm16 => Self::AesGcm16,
+            EspEncryption::Null | _ => Self::Null,
+        }
+    }
+}
+
+impl From<Option<EspIntegrity>> for Authentication {
+    fn from(integrity: Option<EspIntegrity>) -> Self {
+        match integrity {
+            Some(EspIntegrity::HmacMd5) => Self::HmacMd5,
+            Some(EspIntegrity::HmacSha1) => Self::HmacSha1,
+            Some(EspIntegrity::HmacSha256) => Self::HmacSha256,
+            Some(EspIntegrity::HmacSha384) => Self::HmacSha384,
+            Some(EspIntegrity::HmacSha512) => Self::HmacSha512,
+            None | Some(_) => Self::Null,
+        }
+    }
+}
+
 /// Why keys could not be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -209,6 +239,31 @@ impl Keys {
         })
     }
 
+    /// Adds a key of a node; whether it is new.
+    pub fn log(&mut self, key: &LoggedKey) -> bool {
+        match key {
+            LoggedKey::Isakmp { initiator_cookie, key, .. } => {
+                let key = key.dangerous_bytes().to_vec();
+                insert(&mut self.isakmp, IsakmpKey { initiator_cookie: *initiator_cookie, key })
+            }
+            LoggedKey::Esp { spi, transform, encryption_key, integrity_key, .. } => {
+                let key = EspKey {
+                    // A NAT changes the addresses, not the index.
+                    source: AddressFilter::Any,
+                    destination: AddressFilter::Any,
+                    ipv6: false,
+                    spi: *spi,
+                    encryption: transform.encryption.into(),
+                    encryption_key: encryption_key.dangerous_bytes().to_vec(),
+                    authentication: transform.integrity.into(),
+                    authentication_key: integrity_key.dangerous_bytes().to_vec(),
+                };
+                insert(&mut self.esp, key)
+            }
+            _ => false,
+        }
+    }
+
     /// The text of `ikev1_decryption_table`.
     #[must_use]
     pub fn ikev1_text(&self) -> String {
@@ -255,6 +310,14 @@ impl Keys {
                 && key.ipv6 == destination.is_ipv6()
         })
     }
+}
+
+fn insert<T: PartialEq>(table: &mut Vec<T>, record: T) -> bool {
+    let new = !table.contains(&record);
+    if new {
+        table.push(record);
+    }
+    new
 }
 
 fn records<T>(

@@ -4,6 +4,8 @@ extern crate alloc;
 
 pub mod build;
 pub mod capture;
+#[cfg(target_os = "linux")]
+pub mod daemon;
 pub mod dissect;
 pub mod ios;
 pub mod keys;

@@ -171,17 +171,7 @@ impl Site {
     /// What a `show` command prints.
     #[must_use]
     pub fn show(&self, command: ShowCommand) -> String {
-        let node = &self.node;
-        match command {
-            ShowCommand::CryptoSockets => CryptoSockets(node).to_string(),
-            ShowCommand::CryptoSessionDetail => CryptoSession(node).to_string(),
-            ShowCommand::CryptoIsakmpSaDetail => CryptoIsakmpSa(node).to_string(),
-            ShowCommand::CryptoIpsecSaDetail => CryptoIpsecSa(node).to_string(),
-            ShowCommand::IpNhrp => IpNhrp(node).to_string(),
-            ShowCommand::IpNhrpNhs => IpNhrpNhs(node).to_string(),
-            ShowCommand::Dmvpn => Dmvpn { node, detail: false }.to_string(),
-            ShowCommand::DmvpnDetail => Dmvpn { node, detail: true }.to_string(),
-        }
+        show(&self.node, command)
     }
 
     fn now(&self) -> dmvpn_time::Instant {
@@ -273,6 +263,21 @@ impl Site {
             }
             Err(error) => Ok(Err(error)),
         }
+    }
+}
+
+/// What a `show` command prints on a router.
+#[must_use]
+pub fn show(node: &Node, command: ShowCommand) -> String {
+    match command {
+        ShowCommand::CryptoSockets => CryptoSockets(node).to_string(),
+        ShowCommand::CryptoSessionDetail => CryptoSession(node).to_string(),
+        ShowCommand::CryptoIsakmpSaDetail => CryptoIsakmpSa(node).to_string(),
+        ShowCommand::CryptoIpsecSaDetail => CryptoIpsecSa(node).to_string(),
+        ShowCommand::IpNhrp => IpNhrp(node).to_string(),
+        ShowCommand::IpNhrpNhs => IpNhrpNhs(node).to_string(),
+        ShowCommand::Dmvpn => Dmvpn { node, detail: false }.to_string(),
+        ShowCommand::DmvpnDetail => Dmvpn { node, detail: true }.to_string(),
     }
 }
 

@@ -16,11 +16,10 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
-use dmvpn_core::isakmp::{EspEncryption, EspIntegrity, EspProposal};
 use dmvpn_core::{Event, LoggedKey, TunnelId};
 use dmvpn_examples::build::{Wishes, build};
 use dmvpn_examples::ios::{InterfaceAddress, Router};
-use dmvpn_examples::keys::{AddressFilter, Authentication, Encryption, EspKey, IsakmpKey, Keys};
+use dmvpn_examples::keys::Keys;
 use dmvpn_examples::lab::{Loss, Nat, WireBuilder};
 use dmvpn_examples::options::{Debug, Options, ShowCommand, Side, USAGE};
 use dmvpn_examples::packet::{Echo, eigrp_hello};
@@ -375,62 +374,10 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 /// Writes the keys of both routers, each once.
-fn write_keys(directory: &Path, logged: &[LoggedKey]) -> Result<(), Error> {
+fn write_keys(directory: &Path, logged: &[LoggedKey]) -> io::Result<()> {
     let mut keys = Keys::default();
     for key in logged {
-        match key {
-            LoggedKey::Isakmp { initiator_cookie, key, .. } => {
-                let key = IsakmpKey {
-                    initiator_cookie: *initiator_cookie,
-                    key: key.dangerous_bytes().to_vec(),
-                };
-                if !keys.isakmp.contains(&key) {
-                    keys.isakmp.push(key);
-                }
-            }
-            LoggedKey::Esp { spi, transform, encryption_key, integrity_key, .. } => {
-                let key = EspKey {
-                    // A NAT changes the addresses, not the index.
-                    source: AddressFilter::Any,
-                    destination: AddressFilter::Any,
-                    ipv6: false,
-                    spi: *spi,
-                    encryption: encryption(*transform),
-                    encryption_key: encryption_key.dangerous_bytes().to_vec(),
-                    authentication: authentication(*transform),
-                    authentication_key: integrity_key.dangerous_bytes().to_vec(),
-                };
-                if !keys.esp.contains(&key) {
-                    keys.esp.push(key);
-                }
-            }
-            _ => {}
-        }
+        keys.log(key);
     }
-    std::fs::create_dir_all(directory)?;
-    Ok(keys.write(directory)?)
-}
-
-fn encryption(transform: EspProposal) -> Encryption {
-    match transform.encryption {
-        EspEncryption::TripleDes => Encryption::TripleDesCbc,
-        EspEncryption::Aes128Cbc | EspEncryption::Aes192Cbc | EspEncryption::Aes256Cbc => {
-            Encryption::AesCbc
-        }
-        EspEncryption::Aes128Gcm16 | EspEncryption::Aes192Gcm16 | EspEncryption::Aes256Gcm16 => {
-            Encryption::AesGcm16
-        }
-        EspEncryption::Null | _ => Encryption::Null,
-    }
-}
-
-fn authentication(transform: EspProposal) -> Authentication {
-    match transform.integrity {
-        Some(EspIntegrity::HmacMd5) => Authentication::HmacMd5,
-        Some(EspIntegrity::HmacSha1) => Authentication::HmacSha1,
-        Some(EspIntegrity::HmacSha256) => Authentication::HmacSha256,
-        Some(EspIntegrity::HmacSha384) => Authentication::HmacSha384,
-        Some(EspIntegrity::HmacSha512) => Authentication::HmacSha512,
-        None | Some(_) => Authentication::Null,
-    }
+    keys.write(directory)
 }

@@ -1,0 +1,344 @@
+//! The control socket: one request a connection.
+//!
+//! A client sends one line, the words of a command, at most [`MAX_REQUEST`] octets. The answer starts
+//! with a line of its own, `ok` or `refused`; what follows, to the end, is the text. `debug` goes on
+//! until the client closes.
+
+use alloc::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use dmvpn_core::debug::Debug;
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+
+/// The longest request, in octets.
+pub const MAX_REQUEST: usize = 1024;
+/// Connections at the same time; the oldest gives way.
+const MAX_CONNECTIONS: usize = 32;
+/// How much may wait for a reader of `debug` before it is given up, in octets.
+const MAX_WAITING: usize = 1 << 20;
+
+const OK: &str = "ok\n";
+const REFUSED: &str = "refused\n";
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Another daemon answers there.
+    #[error("{}: another daemon is running there", .0.display())]
+    InUse(PathBuf),
+    /// The system refuses.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it says.
+        error: io::Error,
+    },
+}
+
+/// The daemon's half.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    connections: BTreeMap<Token, Connection>,
+    next: usize,
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: UnixStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The request is not complete.
+    Asking,
+    /// The answer is, and the connection ends with it.
+    Answered,
+    /// What happens is written as it happens.
+    Debugging(Debug),
+}
+
+impl Control {
+    /// Listens. A socket that a daemon left behind is replaced; only the user who runs the daemon
+    /// can connect.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`].
+    pub fn listen(path: &Path, registry: &Registry, token: Token) -> Result<Self, ListenError> {
+        let failed = |error| ListenError::Io { path: path.to_owned(), error };
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => return Err(ListenError::InUse(path.to_owned())),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).map_err(failed)?;
+            }
+            // Nothing there. What else is wrong, binding will say.
+            Err(_) => {}
+        }
+        // Restricted from the first moment on: the file is made with the mask.
+        let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
+        let bound = UnixListener::bind(path);
+        nix::sys::stat::umask(mask);
+        let mut listener = bound.map_err(failed)?;
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(failed)?;
+        registry.register(&mut listener, token, Interest::READABLE).map_err(failed)?;
+        let next = token.0 + 1;
+        Ok(Self { listener, path: path.to_owned(), connections: BTreeMap::new(), next })
+    }
+
+    /// Accepts whoever connects. Connections get the tokens behind the listener's.
+    ///
+    /// # Errors
+    ///
+    /// What registering fails with.
+    pub fn accept(&mut self, registry: &Registry) -> io::Result<()> {
+        // Of a connection that broke off before it was accepted nothing is left to do.
+        while let Ok((mut stream, _)) = self.listener.accept() {
+            if self.connections.len() >= MAX_CONNECTIONS
+                && let Some(oldest) = self.connections.keys().next().copied()
+            {
+                self.connections.remove(&oldest);
+            }
+            let token = Token(self.next);
+            self.next = self.next.saturating_add(1);
+            registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+            let (request, answer, state) = (Vec::new(), Vec::new(), State::Asking);
+            self.connections.insert(token, Connection { stream, request, answer, state });
+        }
+        Ok(())
+    }
+
+    /// A connection is ready: the request, once it is complete.
+    pub fn ready(&mut self, token: Token) -> Option<String> {
+        let connection = self.connections.get_mut(&token)?;
+        let mut request = None;
+        match connection.read() {
+            Ok(Some(line)) => request = Some(line),
+            Ok(None) => {}
+            Err(_) => {
+                self.connections.remove(&token);
+                return None;
+            }
+        }
+        self.write(token);
+        request
+    }
+
+    /// The answer to a request.
+    pub fn answer(&mut self, token: Token, answer: Result<String, String>) {
+        if let Some(connection) = self.connections.get_mut(&token) {
+            let (status, text) = match &answer {
+                Ok(text) => (OK, text),
+                Err(text) => (REFUSED, text),
+            };
+            connection.answer.extend(status.bytes().chain(text.bytes()));
+            connection.state = State::Answered;
+            self.write(token);
+        }
+    }
+
+    /// A request for debug output.
+    pub fn debug(&mut self, token: Token, debug: Debug) {
+        if let Some(connection) = self.connections.get_mut(&token) {
+            connection.answer.extend(OK.bytes());
+            connection.state = State::Debugging(debug);
+            self.write(token);
+        }
+    }
+
+    /// Something happened: whoever debugs it reads `text`, which is made only for a reader.
+    pub fn traced(&mut self, traced: &dmvpn_core::trace::Traced, text: &dyn Fn() -> String) {
+        let debugging: Vec<Token> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| match &connection.state {
+                State::Debugging(debug) => debug.shows(traced),
+                State::Asking | State::Answered => false,
+            })
+            .map(|(token, _)| *token)
+            .collect();
+        for token in debugging {
+            if let Some(connection) = self.connections.get_mut(&token) {
+                connection.answer.extend(text().bytes().chain([b'\n']));
+                if connection.answer.len() > MAX_WAITING {
+                    connection.answer.extend(b"dmvpn: the reader is too slow, this is all\n");
+                    connection.state = State::Answered;
+                }
+            }
+            self.write(token);
+        }
+    }
+
+    fn write(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        let ended = match connection.write() {
+            Ok(()) => connection.answer.is_empty() && matches!(connection.state, State::Answered),
+            Err(_) => true,
+        };
+        if ended {
+            self.connections.remove(&token);
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // A user without rights in the directory leaves it to the next daemon to remove.
+        let _optional = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Connection {
+    /// Reads what is there: the request, once; an error when the connection is over.
+    fn read(&mut self) -> io::Result<Option<String>> {
+        let mut buffer = [0; MAX_REQUEST];
+        loop {
+            match self.stream.read(&mut buffer) {
+                // Whoever asked still reads; whoever debugs has had enough.
+                Ok(0) if matches!(self.state, State::Answered) => return Ok(None),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => {
+                    // After the request nothing more is of interest.
+                    if !matches!(self.state, State::Asking) {
+                        continue;
+                    }
+                    self.request.extend(buffer.iter().take(length));
+                    match request(&self.request) {
+                        Request::Incomplete => {}
+                        Request::Line(line) => return Ok(Some(line)),
+                        Request::Malformed(why) => {
+                            self.answer.extend(REFUSED.bytes().chain(why.bytes()));
+                            self.state = State::Answered;
+                        }
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut written = 0;
+        let outcome = loop {
+            let rest = self.answer.get(written..).unwrap_or_default();
+            if rest.is_empty() {
+                break Ok(());
+            }
+            match self.stream.write(rest) {
+                Ok(0) => break Err(ErrorKind::WriteZero.into()),
+                Ok(length) => written += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.answer.drain(..written);
+        outcome
+    }
+}
+
+/// What the octets of a connection are so far.
+#[derive(Debug, PartialEq, Eq)]
+enum Request {
+    Incomplete,
+    Line(String),
+    Malformed(&'static str),
+}
+
+fn request(octets: &[u8]) -> Request {
+    let end = octets.iter().position(|octet| *octet == b'\n');
+    match end {
+        None if octets.len() > MAX_REQUEST => Request::Malformed("the request is too long"),
+        None => Request::Incomplete,
+        Some(end) if end > MAX_REQUEST => Request::Malformed("the request is too long"),
+        Some(end) => match core::str::from_utf8(octets.get(..end).unwrap_or_default()) {
+            Ok(line) if !line.contains(char::is_control) => Request::Line(line.to_owned()),
+            _ => Request::Malformed("the request is no text"),
+        },
+    }
+}
+
+/// The client's half: what a daemon answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It did.
+    Ok,
+    /// It did not.
+    Refused,
+}
+
+/// Asks a daemon, and copies what it answers as it comes: to `out`, or to `err` if it refuses.
+///
+/// # Errors
+///
+/// There is no daemon, or it broke off.
+pub fn ask<'a>(
+    path: &Path,
+    words: &[String],
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+) -> io::Result<Answer> {
+    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
+    let line = words.join(" ").replace('\n', " ");
+    stream.write_all(format!("{line}\n").as_bytes())?;
+    let mut status = Vec::new();
+    let mut octet = [0];
+    while !status.ends_with(b"\n") {
+        if stream.read(&mut octet)? == 0 || status.len() > REFUSED.len() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "that is no daemon of ours"));
+        }
+        status.extend(octet);
+    }
+    let (answer, to) = match status.as_slice() {
+        status if status == OK.as_bytes() => (Answer::Ok, out),
+        status if status == REFUSED.as_bytes() => (Answer::Refused, err),
+        _ => return Err(io::Error::new(ErrorKind::InvalidData, "that is no daemon of ours")),
+    };
+    let mut buffer = [0; 4096];
+    loop {
+        let length = stream.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(answer);
+        }
+        to.write_all(buffer.get(..length).unwrap_or_default())?;
+        to.flush()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_request_is_a_line_of_text() {
+        let line = b"show dmvpn detail\n";
+        for length in 0..line.len() {
+            assert_eq!(request(&line[..length]), Request::Incomplete);
+        }
+        assert_eq!(request(line), Request::Line("show dmvpn detail".into()));
+        assert_eq!(request(b"show\xff\n"), Request::Malformed("the request is no text"));
+        assert_eq!(request(b"show\0\n"), Request::Malformed("the request is no text"));
+        let long = [b'a'; MAX_REQUEST + 1];
+        assert_eq!(request(&long), Request::Malformed("the request is too long"));
+        assert_eq!(request(&long[..MAX_REQUEST]), Request::Incomplete);
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_survived(octets in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let _either = request(&octets);
+        }
+    }
+}

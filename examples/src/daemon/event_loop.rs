@@ -1,0 +1,300 @@
+//! What happens when. One thread; each turn serves at most a batch of each source that is ready, and
+//! then the clock, so that no source starves another or the timers.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::time::Duration;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::time::Instant as StdInstant;
+
+use dmvpn_core::cisco::Debug;
+use dmvpn_core::{Event, Instant, InterfaceState, Node, PeerId, TunnelId, nhrp};
+use dmvpn_time::StdClock;
+use mio::{Events, Poll, Token};
+use nix::sys::signalfd::SignalFd;
+use socket2::Socket;
+
+use super::Error;
+use super::carrier::Carrier;
+use super::commands::{Command, Refusal, Show};
+use super::control::Control;
+use super::forward::{Capture, ForwardCounters, IcmpLimit, Tunnel};
+use super::underlay::{Inbox, Outbox, Receiver};
+use crate::keys::Keys;
+
+/// How many events `show events` remembers.
+const REMEMBERED: usize = 512;
+
+/// A source of readiness. A connection's token is none of these; it is the control socket's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A signal came.
+    Signals,
+    /// ICMP from the underlay.
+    Icmp,
+    /// A receiver, by its index.
+    Receiver(usize),
+    /// A tunnel's device.
+    Tap(TunnelId),
+    /// Somebody connects to the control socket.
+    Control,
+}
+
+/// The daemon, running.
+pub struct Daemon {
+    pub(super) node: Node,
+    pub(super) clock: StdClock,
+    pub(super) tunnels: BTreeMap<TunnelId, Tunnel>,
+    pub(super) receivers: Vec<Receiver>,
+    pub(super) icmp: Socket,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    /// The last outer header's identification.
+    pub(super) identification: u16,
+    pub(super) forwarded: ForwardCounters,
+    pub(super) icmp_limit: IcmpLimit,
+    pub(super) capture: Option<Capture>,
+    pub(super) keys: Option<KeyFiles>,
+    pub(super) debug: bool,
+    pub(super) carrier: Carrier,
+    pub(super) control: Control,
+    pub(super) signals: SignalFd,
+    pub(super) poll: Poll,
+    pub(super) sources: BTreeMap<Token, Source>,
+    pub(super) events: VecDeque<(Instant, Event)>,
+}
+
+impl core::fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Daemon").field("tunnels", &self.tunnels).finish_non_exhaustive()
+    }
+}
+
+/// `--keys`: the two files, held open, since they may lie where another user may not write.
+#[derive(Debug)]
+pub struct KeyFiles {
+    /// What they hold.
+    pub keys: Keys,
+    /// `ikev1_decryption_table`
+    pub ikev1: File,
+    /// `esp_sa`
+    pub esp: File,
+}
+
+impl KeyFiles {
+    fn write(&mut self) -> io::Result<()> {
+        let Self { keys, ikev1, esp } = self;
+        for (file, text) in [(ikev1, keys.ikev1_text()), (esp, keys.esp_text())] {
+            file.rewind()?;
+            file.write_all(text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+impl Daemon {
+    pub(super) fn now(&self) -> Instant {
+        self.clock.instant(StdInstant::now())
+    }
+
+    /// Runs until a signal ends it.
+    ///
+    /// # Errors
+    ///
+    /// What no router can go on without: its devices, its readiness.
+    pub fn run(mut self) -> Result<(), Error> {
+        // Edges, not levels, are reported: a source is ready until it had nothing more.
+        let mut ready: BTreeSet<Source> = self.sources.values().copied().collect();
+        let mut events = Events::with_capacity(256);
+        loop {
+            self.drain();
+            let now = StdInstant::now();
+            let wait = if ready.is_empty() {
+                self.node.poll_timeout().map(|deadline| self.clock.sleep(now, deadline))
+            } else {
+                Some(Duration::ZERO)
+            };
+            match self.poll.poll(&mut events, wait) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            let mut requests = Vec::new();
+            for event in &events {
+                match self.sources.get(&event.token()) {
+                    Some(source) => {
+                        ready.insert(*source);
+                    }
+                    None => {
+                        if let Some(line) = self.control.ready(event.token()) {
+                            requests.push((event.token(), line));
+                        }
+                    }
+                }
+            }
+            for (token, line) in requests {
+                self.request(token, &line);
+            }
+            for source in core::mem::take(&mut ready) {
+                let more = match source {
+                    Source::Signals => match self.signals.read_signal()? {
+                        Some(_) => return self.end(),
+                        None => false,
+                    },
+                    Source::Control => {
+                        self.control.accept(self.poll.registry())?;
+                        false
+                    }
+                    Source::Icmp => self.serve_icmp()?,
+                    Source::Receiver(index) => self.serve_receiver(index)?,
+                    Source::Tap(id) => self.serve_tap(id)?,
+                };
+                if more {
+                    ready.insert(source);
+                }
+                self.drain();
+            }
+            let now = self.now();
+            if self.node.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                self.node.handle_timeout(now);
+            }
+        }
+    }
+
+    /// Says goodbye to every peer: NHRP purge, then ISAKMP deletes.
+    fn end(mut self) -> Result<(), Error> {
+        let ids: Vec<TunnelId> = self.tunnels.keys().copied().collect();
+        for id in ids {
+            let now = self.now();
+            self.node.shutdown(now, id);
+            self.drain();
+        }
+        Ok(())
+    }
+
+    /// Everything that the node has to say: packets, events, keys, debug lines.
+    fn drain(&mut self) {
+        while let Some(traced) = self.node.poll_trace() {
+            if self.debug {
+                // Whoever read standard output may have gone.
+                let _closed = writeln!(io::stdout(), "{}", Debug(&traced));
+            }
+            self.control.traced(&traced, &|| Debug(&traced).to_string());
+        }
+        let mut new = false;
+        while let Some(key) = self.node.dangerous_poll_key() {
+            new |= self.keys.as_mut().is_some_and(|files| files.keys.log(&key));
+        }
+        if new && let Some(files) = &mut self.keys {
+            // A full disk costs the reader of a capture its keys, nobody else anything.
+            let _failed = files.write();
+        }
+        while let Some(event) = self.node.poll_event() {
+            self.event(event);
+        }
+        while let Some(transmit) = self.node.poll_transmit() {
+            self.transmit(&transmit);
+        }
+        self.outbox.flush();
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Event::InterfaceUp { tunnel } | Event::InterfaceDown { tunnel } = &event {
+            self.line_protocol(*tunnel);
+        }
+        if self.events.len() >= REMEMBERED {
+            self.events.pop_front();
+        }
+        self.events.push_back((self.now(), event));
+    }
+
+    /// A device's carrier follows the tunnel's line protocol.
+    fn line_protocol(&self, id: TunnelId) {
+        let Some(tunnel) = self.tunnels.get(&id) else { return };
+        let up = self.node.interface_state(id) == Some(InterfaceState::Up);
+        if let Err(error) = self.carrier.switch(tunnel.tap.index(), up) {
+            // Somebody may have disabled the device: the tunnel goes on without telling.
+            let state = if up { "up" } else { "down" };
+            eprintln!("dmvpn: {}: carrier {state}: {error}", tunnel.name);
+        }
+    }
+
+    fn request(&mut self, token: Token, line: &str) {
+        match Command::parse(line) {
+            Ok(Command::Debug(debug)) => self.control.debug(token, debug),
+            Ok(command) => {
+                let answer = self.command(&command).map_err(|refusal| format!("{refusal}\n"));
+                self.control.answer(token, answer);
+            }
+            Err(refusal) => self.control.answer(token, Err(format!("{refusal}\n"))),
+        }
+    }
+
+    fn command(&mut self, command: &Command) -> Result<String, Refusal> {
+        let now = self.now();
+        let tunnel = |id: &TunnelId| match self.tunnels.contains_key(id) {
+            true => Ok(*id),
+            false => Err(Refusal::NoTunnel(id.to_string())),
+        };
+        match command {
+            Command::Show { what, json } => {
+                // Ages are counted up to the latest time that the node was given.
+                self.node.handle_timeout(now);
+                return Ok(if *json { String::new() } else { self.show(*what) });
+            }
+            Command::ClearSession(remote) => {
+                let sessions = self.node.sessions();
+                let meant = |session: &dmvpn_core::view::SessionView| {
+                    remote.is_none_or(|remote| session.remote == remote)
+                };
+                let peers: Vec<PeerId> = sessions.filter(meant).map(|view| view.peer).collect();
+                if let (Some(remote), true) = (remote, peers.is_empty()) {
+                    return Err(Refusal::NoSession(*remote));
+                }
+                for peer in peers {
+                    self.node.clear_session(now, peer);
+                }
+            }
+            Command::Shutdown(id) => {
+                let id = tunnel(id)?;
+                self.node.shutdown(now, id);
+            }
+            Command::NoShutdown(id) => {
+                let id = tunnel(id)?;
+                self.node.no_shutdown(now, id);
+            }
+            Command::Debug(_) => {}
+        }
+        self.drain();
+        Ok(String::new())
+    }
+
+    fn show(&self, what: Show) -> String {
+        match what {
+            Show::Ios(command) => crate::site::show(&self.node, command),
+            Show::Counters => {
+                let mut text = format!(
+                    "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n",
+                    self.node.counters(),
+                    self.node.isakmp().counters(),
+                    self.node.table_sizes(),
+                    self.forwarded,
+                    self.outbox.counters,
+                );
+                for (id, tunnel) in &self.tunnels {
+                    let counters = self.node.tunnel_counters(*id);
+                    let nhrp = self.node.nhrp(*id).map(nhrp::Endpoint::counters);
+                    text += &format!("{}: {counters:#?}\n{nhrp:#?}\n", tunnel.name);
+                }
+                text
+            }
+            Show::Events => {
+                let now = self.now();
+                let line = |(at, event): &(Instant, Event)| {
+                    let ago = now.saturating_duration_since(*at).as_secs_f64();
+                    format!("{ago:.3} s ago: {event:?}\n")
+                };
+                self.events.iter().map(line).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! Packets between the tunnels' devices and the underlay.
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::ops::Range;
+use std::time::SystemTime;
+
+use dmvpn_core::{Inbound, NextHop, Node, SendError, TunnelId, Underlay};
+
+use super::ethernet::{self, Frame};
+use super::event_loop::Daemon;
+use super::fragment::fragments;
+use super::icmp::{self, Reason, TooBig};
+use super::outer;
+use super::tap::Tap;
+use super::underlay::{BATCH, MAX_PACKET};
+use crate::ios::InterfaceAddress;
+use crate::packet::{Carried, Packet};
+
+/// Where the inner packet lies in a buffer of the outbox: behind the room for every header.
+const INNER: usize = outer::HEADROOM + Node::MAX_HEADROOM;
+
+/// A tunnel's inside.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// The device.
+    pub tap: Tap,
+    /// The device's name.
+    pub name: String,
+    /// The tunnel's address and network.
+    pub address: InterfaceAddress,
+    /// Whatever the next hop, it is the other end.
+    pub point_to_point: bool,
+}
+
+/// What did not go through, and what was sent instead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForwardCounters {
+    /// Questions of the kernel for a next hop that nobody knows.
+    pub arp_unanswered: u64,
+    /// Frames that are no IPv4 packet for a next hop.
+    pub not_forwarded: u64,
+    /// Packets that the node did not send.
+    pub refused: u64,
+    /// Packets that went as several fragments.
+    pub fragmented: u64,
+    /// ICMP errors written to a device.
+    pub icmp_sent: u64,
+    /// Packets out of a tunnel that the device did not take, or that are no IPv4.
+    pub not_delivered: u64,
+    /// ICMP errors from the underlay that lowered a path MTU.
+    pub path_mtu_lowered: u64,
+}
+
+impl Daemon {
+    /// A tunnel's device is ready: at most a batch of frames; whether there may be more.
+    pub(super) fn serve_tap(&mut self, id: TunnelId) -> std::io::Result<bool> {
+        for _ in 0..BATCH {
+            let Some(tunnel) = self.tunnels.get_mut(&id) else { return Ok(false) };
+            let start = INNER - ethernet::HEADER;
+            let buffer = self.outbox.buffer();
+            let end = start + MAX_PACKET;
+            let frame = buffer.get_mut(start..end).unwrap_or_default();
+            let Some(length) = tunnel.tap.receive(frame)? else { return Ok(false) };
+            let frame = frame.get(..length).unwrap_or_default();
+            let end = start + length;
+            match Frame::parse(frame) {
+                Ok((device, frame)) => {
+                    tunnel.tap.mac = device;
+                    match frame {
+                        Frame::Arp(question) => self.arp(id, &question),
+                        Frame::Unicast(next_hop) => self.unicast(id, next_hop, INNER..end),
+                        Frame::Group => self.group(id, INNER..end),
+                    }
+                }
+                Err(_) => self.forwarded.not_forwarded += 1,
+            }
+        }
+        Ok(true)
+    }
+
+    fn arp(&mut self, id: TunnelId, question: &ethernet::Question) {
+        let Some(tunnel) = self.tunnels.get(&id) else { return };
+        // The other end of a point-to-point tunnel is behind every next hop; elsewhere NHRP knows.
+        let address = IpAddr::V4(question.next_hop);
+        let known = tunnel.point_to_point
+            || self.node.nhrp_cache(id).any(|entry| {
+                entry.nbma.is_some() && !entry.is_local() && entry.target.contains(address)
+            });
+        if !known {
+            // The kernel asks again, and gives up by itself.
+            self.forwarded.arp_unanswered += 1;
+        } else if !tunnel.tap.send(&question.answer()) {
+            self.forwarded.not_delivered += 1;
+        }
+    }
+
+    /// A packet for one next hop, in the next buffer.
+    fn unicast(&mut self, id: TunnelId, next_hop: Ipv4Addr, packet: Range<usize>) {
+        let to = NextHop::Protocol(IpAddr::V4(next_hop));
+        let Err(error) = self.send(id, to, packet.clone()) else { return };
+        let whole = self.outbox.buffer().get(packet).unwrap_or_default().to_vec();
+        let reason = if let SendError::TooBig { mtu, .. } = error {
+            if let Ok(pieces) = fragments(&whole, mtu) {
+                self.forwarded.fragmented += 1;
+                return self.send_pieces(id, to, &pieces);
+            }
+            Reason::FragmentationNeeded(mtu)
+        } else {
+            Reason::HostUnreachable
+        };
+        self.forwarded.refused += 1;
+        // Without a security association there will soon be one. What NHRP has forgotten the kernel
+        // may still remember: its neighbour is gone.
+        let silent = matches!(error, SendError::NoSecurityAssociation);
+        if silent || !self.icmp_limit.allows(self.now()) {
+            return;
+        }
+        // The kernel takes no packet from its own address off a device: the error comes from the
+        // next hop, the router that the packet did not reach.
+        if let Some(error) = icmp::error(&whole, reason, next_hop) {
+            self.forwarded.icmp_sent += 1;
+            self.deliver(id, &error);
+        }
+    }
+
+    /// A packet for everyone, in the next buffer.
+    fn group(&mut self, id: TunnelId, packet: Range<usize>) {
+        let whole = self.outbox.buffer().get(packet).unwrap_or_default().to_vec();
+        let mut cursor = None;
+        while let Some(peer) = self.node.multicast_after(id, cursor) {
+            cursor = Some(peer);
+            let to = NextHop::Peer(peer);
+            match self.send_copy(id, to, &whole) {
+                Err(SendError::TooBig { mtu, .. }) => match fragments(&whole, mtu) {
+                    Ok(pieces) => self.send_pieces(id, to, &pieces),
+                    Err(_) => self.forwarded.refused += 1,
+                },
+                Err(_) => self.forwarded.refused += 1,
+                Ok(()) => {}
+            }
+        }
+    }
+
+    fn send_pieces(&mut self, id: TunnelId, to: NextHop, pieces: &[Vec<u8>]) {
+        for piece in pieces {
+            if self.send_copy(id, to, piece).is_err() {
+                self.forwarded.refused += 1;
+            }
+        }
+    }
+
+    fn send_copy(&mut self, id: TunnelId, to: NextHop, packet: &[u8]) -> Result<(), SendError> {
+        let range = INNER..INNER + packet.len();
+        let room = self.outbox.buffer().get_mut(range.clone()).unwrap_or_default();
+        room.iter_mut().zip(packet).for_each(|(at, octet)| *at = *octet);
+        self.send(id, to, range)
+    }
+
+    /// Sends the packet at `range` of the next buffer through a tunnel.
+    fn send(&mut self, id: TunnelId, to: NextHop, range: Range<usize>) -> Result<(), SendError> {
+        let now = self.now();
+        let buffer = self.outbox.buffer();
+        let outbound = self.node.send(now, id, to, buffer, range)?;
+        self.out(&outbound.underlay, outbound.packet);
+        Ok(())
+    }
+
+    /// The payload at `range` of the next buffer goes out as the node says.
+    fn out(&mut self, underlay: &Underlay, range: Range<usize>) {
+        self.identification = self.identification.wrapping_add(1);
+        let identification = self.identification;
+        let buffer = self.outbox.buffer();
+        match outer::write(underlay, identification, buffer, range) {
+            Ok(packet) => {
+                if let Some(capture) = &mut self.capture {
+                    capture.write(buffer.get(packet.clone()).unwrap_or_default());
+                }
+                self.outbox.push(packet);
+            }
+            Err(_) => self.outbox.counters.refused += 1,
+        }
+    }
+
+    /// A packet of the control plane goes out.
+    pub(super) fn transmit(&mut self, transmit: &dmvpn_core::Transmit) {
+        let range = INNER..INNER + transmit.packet.len();
+        match self.outbox.buffer().get_mut(range.clone()) {
+            Some(room) => {
+                room.copy_from_slice(&transmit.packet);
+                self.out(&transmit.underlay, range);
+            }
+            None => self.outbox.counters.refused += 1,
+        }
+    }
+
+    /// A socket of the underlay is ready: at most a batch of packets; whether there may be more.
+    pub(super) fn serve_receiver(&mut self, index: usize) -> std::io::Result<bool> {
+        let Some(receiver) = self.receivers.get(index) else { return Ok(false) };
+        let mut inbox = core::mem::take(&mut self.inbox);
+        // An ICMP error of an earlier packet (ECONNREFUSED, EHOSTUNREACH): the next may do.
+        let more = inbox.receive(receiver).unwrap_or(true);
+        for (received, buffer) in inbox.packets() {
+            let Some(data) = buffer.get_mut(received.payload.clone()) else { continue };
+            if let Some(capture) = &mut self.capture {
+                capture.write_received(&received.underlay, data);
+            }
+            let now = self.now();
+            // Why a packet was discarded is in the node's counters and trace.
+            if let Ok(Some(inbound)) = self.node.handle_packet(now, received.underlay, data) {
+                self.inner(&inbound, data);
+            }
+        }
+        self.inbox = inbox;
+        Ok(more)
+    }
+
+    /// A packet came out of a tunnel.
+    fn inner(&mut self, inbound: &Inbound, data: &mut [u8]) {
+        let Some(tunnel) = self.tunnels.get(&inbound.tunnel) else { return };
+        let range = inbound.packet.clone();
+        // The frame's header goes where the tunnel's headers were, which are longer.
+        let frame = range.start.checked_sub(ethernet::HEADER);
+        let packet = data.get(range.clone()).unwrap_or_default();
+        let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
+        let ipv4 = packet.first().is_some_and(|first| first >> 4 == 4);
+        if let (Some(start), Some(destination), true) = (frame, destination, ipv4) {
+            let header = ethernet::towards(tunnel.tap.mac, Ipv4Addr::from(*destination));
+            let room = data.get_mut(start..range.start).unwrap_or_default();
+            room.iter_mut().zip(header).for_each(|(at, octet)| *at = octet);
+            if tunnel.tap.send(data.get(start..range.end).unwrap_or_default()) {
+                return;
+            }
+        }
+        self.forwarded.not_delivered += 1;
+    }
+
+    /// A packet of our own for the kernel, as if it came out of a tunnel.
+    fn deliver(&mut self, id: TunnelId, packet: &[u8]) {
+        let Some(tunnel) = self.tunnels.get(&id) else { return };
+        let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
+        let Some(destination) = destination else { return };
+        let header = ethernet::towards(tunnel.tap.mac, Ipv4Addr::from(*destination));
+        if !tunnel.tap.send(&[&header[..], packet].concat()) {
+            self.forwarded.not_delivered += 1;
+        }
+    }
+
+    /// ICMP errors came from the underlay.
+    pub(super) fn serve_icmp(&mut self) -> std::io::Result<bool> {
+        use std::io::Read;
+        let mut buffer = [0; 2048];
+        for _ in 0..BATCH {
+            let length = match (&self.icmp).read(&mut buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+                Err(_) => return Ok(true),
+            };
+            if let Some(too_big) = TooBig::parse(buffer.get(..length).unwrap_or_default()) {
+                self.too_big(&too_big);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Nothing proves such a message: it must quote a security association that we send on, and it
+    /// lowers the path MTU no further than every path must take.
+    fn too_big(&mut self, too_big: &TooBig) {
+        const ESP: u8 = 50;
+        /// What every IPv4 host takes (RFC 791 §3.1); less would only be an attack.
+        const LEAST: u16 = 576;
+        let [a, b, c, d, ..] = too_big.carried;
+        let spi = u32::from_be_bytes([a, b, c, d]);
+        let mut sessions = self.node.sessions();
+        let session = sessions.find(|session| {
+            session.local == IpAddr::V4(too_big.local)
+                && session.remote == IpAddr::V4(too_big.remote)
+                && (too_big.protocol != ESP
+                    || session.outbound.is_some_and(|(ours, _)| ours == spi))
+        });
+        let peer = session.map(|session| session.peer);
+        drop(sessions);
+        if let Some(peer) = peer {
+            self.forwarded.path_mtu_lowered += 1;
+            self.node.set_path_mtu(peer, too_big.mtu.max(LEAST));
+        }
+    }
+}
+
+/// At most so many ICMP errors in a second (RFC 1812 §4.3.2.8).
+#[derive(Clone, Copy, Debug)]
+pub struct IcmpLimit {
+    second: u64,
+    left: u32,
+}
+
+impl IcmpLimit {
+    const A_SECOND: u32 = 100;
+
+    /// All of them are left.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { second: 0, left: Self::A_SECOND }
+    }
+
+    fn allows(&mut self, now: dmvpn_core::Instant) -> bool {
+        let second = now.saturating_duration_since(dmvpn_core::Instant::default()).as_secs();
+        if second != self.second {
+            *self = Self { second, left: Self::A_SECOND };
+        }
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+}
+
+impl Default for IcmpLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `--pcap`.
+pub struct Capture {
+    writer: crate::capture::PcapWriter<std::fs::File>,
+}
+
+impl core::fmt::Debug for Capture {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Capture")
+    }
+}
+
+impl Capture {
+    /// Starts the file.
+    ///
+    /// # Errors
+    ///
+    /// What the system fails with.
+    pub fn create(file: std::fs::File) -> std::io::Result<Self> {
+        Ok(Self { writer: crate::capture::PcapWriter::new(file)? })
+    }
+
+    fn write(&mut self, packet: &[u8]) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // A full disk ends the capture, not the tunnels.
+        let _failed = self.writer.packet(now.unwrap_or_default(), packet);
+    }
+
+    /// The kernel keeps the header of a datagram: it is written anew, as far as it is known.
+    fn write_received(&mut self, underlay: &Underlay, payload: &[u8]) {
+        use dmvpn_core::Transport;
+        let (IpAddr::V4(source), IpAddr::V4(destination)) =
+            (underlay.remote.ip(), underlay.local.ip())
+        else {
+            return;
+        };
+        let carried = match underlay.transport {
+            Transport::Isakmp | Transport::NatT => {
+                Carried::Udp { source: underlay.remote.port(), destination: underlay.local.port() }
+            }
+            Transport::Esp => Carried::Protocol(50),
+            Transport::Gre => Carried::Protocol(47),
+        };
+        let packet = Packet {
+            source,
+            destination,
+            carried,
+            traffic_class: underlay.traffic_class,
+            time_to_live: 64,
+            dont_fragment: underlay.dont_fragment,
+            identification: 0,
+            payload,
+        };
+        if let Ok(packet) = packet.encode() {
+            self.write(&packet);
+        }
+    }
+}
