@@ -65,6 +65,7 @@ router $spoke 172.16.1.1 172.16.1.254 209.165.201 to-spoke
 # The daemon of a router; waits until it is ready.
 start() {
   local namespace=$1 name=$2
+  : >"$directory/$name.log"
   ip netns exec "$namespace" "$dmvpn" run "examples/configs/$name.ios" \
     --control "$directory/$name.sock" >"$directory/$name.log" &
   pids+=($!)

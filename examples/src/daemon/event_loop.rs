@@ -8,7 +8,10 @@ use std::io::{self, Seek, Write};
 use std::time::Instant as StdInstant;
 
 use dmvpn_core::cisco::Debug;
-use dmvpn_core::{Event, Instant, InterfaceState, Node, PeerId, TunnelId, nhrp};
+use dmvpn_core::esp::udp::{Datagram, classify};
+use dmvpn_core::{
+    Event, Instant, InterfaceState, Node, PeerId, Transmit, Transport, TunnelId, nhrp,
+};
 use dmvpn_time::StdClock;
 use mio::{Events, Poll, Token};
 use nix::sys::signalfd::SignalFd;
@@ -161,13 +164,32 @@ impl Daemon {
     }
 
     /// Says goodbye to every peer: NHRP purge, then ISAKMP deletes.
+    ///
+    /// A peer has a socket for each, and serves them in an order of its own: the delete that ends an
+    /// association must not be there before what was sent under it is done with.
     fn end(mut self) -> Result<(), Error> {
+        const PAUSE: Duration = Duration::from_millis(50);
         let ids: Vec<TunnelId> = self.tunnels.keys().copied().collect();
+        let mut deletes = Vec::new();
         for id in ids {
             let now = self.now();
             self.node.shutdown(now, id);
-            self.drain();
+            while let Some(transmit) = self.node.poll_transmit() {
+                if is_isakmp(&transmit) {
+                    deletes.push(transmit);
+                } else {
+                    self.transmit(&transmit);
+                }
+            }
         }
+        self.outbox.flush();
+        if !deletes.is_empty() {
+            std::thread::sleep(PAUSE);
+        }
+        for transmit in &deletes {
+            self.transmit(transmit);
+        }
+        self.drain();
         Ok(())
     }
 
@@ -239,7 +261,10 @@ impl Daemon {
             Command::Show { what, json } => {
                 // Ages are counted up to the latest time that the node was given.
                 self.node.handle_timeout(now);
-                return Ok(if *json { String::new() } else { self.show(*what) });
+                if *json {
+                    return Err(Refusal::NoJson("show".into()));
+                }
+                return Ok(self.show(*what));
             }
             Command::ClearSession(remote) => {
                 let sessions = self.node.sessions();
@@ -296,5 +321,13 @@ impl Daemon {
                 self.events.iter().map(line).collect()
             }
         }
+    }
+}
+
+fn is_isakmp(transmit: &Transmit) -> bool {
+    match transmit.underlay.transport {
+        Transport::Isakmp => true,
+        Transport::NatT => matches!(classify(&transmit.packet), Ok(Datagram::Isakmp(_))),
+        Transport::Esp | Transport::Gre => false,
     }
 }

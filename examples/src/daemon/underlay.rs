@@ -73,12 +73,13 @@ impl AsRawFd for Receiver {
 ///
 /// [`OpenError`].
 pub fn receivers(addresses: &BTreeSet<Ipv4Addr>) -> Result<Vec<Receiver>, OpenError> {
-    // In this order they are served: what came under an association before the delete that ends it.
+    // In this order they are served: the message that completes an association before what comes
+    // under it.
     const KINDS: [(Transport, u16); 4] = [
+        (Transport::Isakmp, 500),
+        (Transport::NatT, 4500),
         (Transport::Esp, 0),
         (Transport::Gre, 0),
-        (Transport::NatT, 4500),
-        (Transport::Isakmp, 500),
     ];
     let pairs = addresses.iter().flat_map(|address| KINDS.map(|kind| (*address, kind)));
     pairs.map(|(address, (transport, port))| Receiver::open(address, transport, port)).collect()
