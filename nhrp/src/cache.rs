@@ -322,6 +322,23 @@ impl Cache {
         }
     }
 
+    /// Takes out what peers registered: all of it, or what an address is found in. How many entries
+    /// that were.
+    pub(crate) fn clear(
+        &mut self,
+        now: Instant,
+        address: Option<IpAddr>,
+        output: &mut Output,
+    ) -> usize {
+        let registered = self.by_owner.values().flatten();
+        let meant = |target: &&Prefix| address.is_none_or(|address| target.contains(address));
+        let targets: Vec<Prefix> = registered.filter(meant).copied().collect();
+        for target in &targets {
+            self.remove(now, target, RemovalCause::Cleared, output);
+        }
+        targets.len()
+    }
+
     /// Takes the earliest entry out whose holding time is over.
     pub(crate) fn expire_one(&mut self, now: Instant, output: &mut Output) -> bool {
         let Some(target) = self.expiry.pop_due(now) else { return false };

@@ -120,6 +120,13 @@ impl Endpoint {
         }
     }
 
+    /// `clear ip nhrp`: forgets what peers registered, all of it or what `address` is found in, until
+    /// they register again. How many entries that were; what is configured stays.
+    pub fn clear(&mut self, now: Instant, address: Option<IpAddr>) -> usize {
+        let now = self.now.observe(now);
+        self.cache.clear(now, address, &mut self.output)
+    }
+
     /// There is a way to a peer, with tunnel protection a protected one. Registration with the
     /// servers there starts with [`register`](Self::register).
     pub fn link_up(&mut self, now: Instant, link: &Link) {

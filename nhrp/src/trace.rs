@@ -265,4 +265,6 @@ pub enum RemovalCause {
     InterfaceDown,
     /// It is no longer configured.
     Unconfigured,
+    /// The operator cleared it.
+    Cleared,
 }

@@ -379,6 +379,29 @@ fn only_who_registered_a_binding_purges_it() {
 }
 
 #[test]
+fn the_operator_clears_what_peers_registered_and_nothing_else() {
+    let kept = StaticMap { target: host("10.1.1.9"), nbma: ip("172.16.9.1") };
+    let mut hub = up(hub().static_maps(vec![kept]));
+    let (one, two) = (peer(1, SPOKE, "one"), peer(2, "172.16.2.1", "two"));
+    register(&mut hub, 0, &one, &request(SPOKE, "10.1.1.1", |_| {}));
+    register(&mut hub, 0, &two, &request("172.16.2.1", "10.1.1.2", |_| {}));
+    let known = |hub: &mut Endpoint| {
+        ["10.1.1.1", "10.1.1.2", "10.1.1.9"]
+            .map(|address| hub.lookup(Instant::from_secs(1), ip(address)).is_some())
+    };
+    let now = Instant::from_secs(1);
+    assert_eq!(known(&mut hub), [true, true, true]);
+    assert_eq!(hub.clear(now, Some(ip("10.1.1.1"))), 1);
+    assert_eq!(known(&mut hub), [false, true, true]);
+    assert_eq!((hub.clear(now, Some(ip("10.1.1.9"))), hub.clear(now, None)), (0, 1));
+    assert_eq!(known(&mut hub), [false, false, true]);
+    assert_eq!(transmits(&mut hub), vec![]);
+    // Whoever registers again is known again.
+    register(&mut hub, 2, &one, &request(SPOKE, "10.1.1.1", |_| {}));
+    assert_eq!(known(&mut hub), [true, false, true]);
+}
+
+#[test]
 fn a_class_of_addresses_purges_the_senders_own() {
     let mut hub = up(hub());
     let (one, two) = (peer(1, SPOKE, "one"), peer(2, "172.16.2.1", "two"));

@@ -347,6 +347,15 @@ impl Node {
         self.settle(now);
     }
 
+    /// `clear ip nhrp`: forgets what peers registered on a tunnel, all of it or what `address` is
+    /// found in, until they register again. How many entries that were.
+    pub fn clear_nhrp(&mut self, now: Instant, id: TunnelId, address: Option<IpAddr>) -> usize {
+        let now = self.latest.observe(now);
+        let cleared = self.with_nhrp(now, id, |nhrp, now| nhrp.clear(now, address));
+        self.settle(now);
+        cleared.unwrap_or(0)
+    }
+
     /// The path towards a peer takes packets of at most `mtu` octets (ICMP "fragmentation needed"
     /// or "packet too big", which the owner has found plausible). It holds until it is set again.
     pub fn set_path_mtu(&mut self, peer: PeerId, mtu: u16) {

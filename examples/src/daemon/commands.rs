@@ -21,6 +21,8 @@ pub enum Command {
     Debug(Debug),
     /// `clear crypto session [remote ADDRESS]`
     ClearSession(Option<IpAddr>),
+    /// `clear ip nhrp [ADDRESS]`
+    ClearNhrp(Option<IpAddr>),
     /// `shutdown TunnelN`
     Shutdown(TunnelId),
     /// `no shutdown TunnelN`
@@ -51,6 +53,9 @@ pub enum Refusal {
     /// No such tunnel in the configuration.
     #[error("no interface {0}")]
     NoTunnel(String),
+    /// Nothing in the cache to clear.
+    #[error("nobody registered {0}")]
+    NotRegistered(IpAddr),
     /// Nobody to whom it applies.
     #[error("no session with {0}")]
     NoSession(IpAddr),
@@ -86,6 +91,8 @@ impl Command {
             ["clear", "crypto", "session", "remote", remote] => {
                 Self::ClearSession(Some(address(remote)?))
             }
+            ["clear", "ip", "nhrp"] => Self::ClearNhrp(None),
+            ["clear", "ip", "nhrp", target] => Self::ClearNhrp(Some(address(target)?)),
             ["shutdown", name] => Self::Shutdown(tunnel(name)?),
             ["no", "shutdown", name] => Self::NoShutdown(tunnel(name)?),
             _ => return Err(unknown()),

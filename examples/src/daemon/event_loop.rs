@@ -279,6 +279,13 @@ impl Daemon {
                     self.node.clear_session(now, peer);
                 }
             }
+            Command::ClearNhrp(target) => {
+                let node = &mut self.node;
+                let cleared = self.tunnels.keys().map(|id| node.clear_nhrp(now, *id, *target));
+                if let (Some(target), 0) = (target, cleared.sum::<usize>()) {
+                    return Err(Refusal::NotRegistered(*target));
+                }
+            }
             Command::Shutdown(id) => {
                 let id = tunnel(id)?;
                 self.node.shutdown(now, id);

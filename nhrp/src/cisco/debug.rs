@@ -150,6 +150,7 @@ impl fmt::Display for CacheEntry<'_> {
             Some(RemovalCause::Moved) => " (moved)",
             Some(RemovalCause::InterfaceDown) => " (interface down)",
             Some(RemovalCause::Unconfigured) => " (no longer configured)",
+            Some(RemovalCause::Cleared) => " (cleared)",
         })?;
         match self.nbma {
             Some(nbma) => write!(f, "\n           {nbma}"),
