@@ -19,6 +19,8 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::fragment::fragments;
+
 /// How many packets one system call moves at most.
 pub const BATCH: usize = 32;
 /// The longest IPv4 packet.
@@ -231,7 +233,9 @@ pub struct SendCounters {
     pub sent: u64,
     /// The system's buffers were full.
     pub full: u64,
-    /// Larger than the link takes, with DF set.
+    /// Packets sent as fragments: larger than our own link takes.
+    pub fragmented: u64,
+    /// Larger than our own link takes, and not to be fragmented.
     pub too_big: u64,
     /// No route, a firewall, an interface that is down.
     pub refused: u64,
@@ -306,7 +310,11 @@ impl Outbox {
                     if [Errno::EAGAIN, Errno::ENOBUFS, Errno::ENOMEM].contains(&error) {
                         self.counters.full += 1;
                     } else if error == Errno::EMSGSIZE {
-                        self.counters.too_big += 1;
+                        let first = rest.first().copied().unwrap_or_default();
+                        match send_fragments(&self.socket, first) {
+                            Ok(()) => self.counters.fragmented += 1,
+                            Err(_) => self.counters.too_big += 1,
+                        }
                     } else {
                         self.counters.refused += 1;
                     }
@@ -334,6 +342,23 @@ fn send(socket: &Socket, packets: &[&[u8]]) -> Result<usize, Errno> {
     let flags = MsgFlags::MSG_DONTWAIT;
     let results = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &addresses, [], flags)?;
     Ok(results.count())
+}
+
+/// The kernel does not fragment what brings its own header.
+fn send_fragments(socket: &Socket, packet: &[u8]) -> io::Result<()> {
+    let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
+    let destination = destination.ok_or(io::ErrorKind::InvalidInput)?;
+    // A socket that is connected knows the MTU of its route.
+    let probe = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    probe.connect(&SocketAddrV4::new(Ipv4Addr::from(*destination), 9).into())?;
+    let mtu = nix::sys::socket::getsockopt(&probe, nix::sys::socket::sockopt::IpMtu)?;
+    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+    let pieces = fragments(packet, mtu).map_err(io::Error::other)?;
+    let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+    match send(socket, &pieces)? {
+        sent if sent == pieces.len() => Ok(()),
+        _ => Err(io::ErrorKind::WouldBlock.into()),
+    }
 }
 
 /// The socket that ICMP errors about our packets come in on.
