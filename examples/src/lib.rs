@@ -8,6 +8,7 @@ pub mod capture;
 pub mod daemon;
 pub mod dissect;
 pub mod ios;
+pub mod json;
 pub mod keys;
 pub mod lab;
 pub mod options;

@@ -23,6 +23,7 @@ use super::commands::{Command, Refusal, Show};
 use super::control::Control;
 use super::forward::{Capture, ForwardCounters, IcmpLimit, Tunnel};
 use super::underlay::{Inbox, Outbox, Receiver};
+use crate::json;
 use crate::keys::Keys;
 
 /// How many events `show events` remembers.
@@ -261,10 +262,7 @@ impl Daemon {
             Command::Show { what, json } => {
                 // Ages are counted up to the latest time that the node was given.
                 self.node.handle_timeout(now);
-                if *json {
-                    return Err(Refusal::NoJson("show".into()));
-                }
-                return Ok(self.show(*what));
+                return Ok(if *json { self.show_json(*what) } else { self.show(*what) });
             }
             Command::ClearSession(remote) => {
                 let sessions = self.node.sessions();
@@ -328,6 +326,34 @@ impl Daemon {
                 self.events.iter().map(line).collect()
             }
         }
+    }
+
+    fn show_json(&self, what: Show) -> String {
+        let value = match what {
+            Show::Ios(command) => json::show(&self.node, command),
+            Show::Counters => {
+                let mut value = json::counters(&self.node);
+                value["forwarded"] = json::fields!(
+                    self.forwarded,
+                    arp_unanswered,
+                    not_forwarded,
+                    refused,
+                    fragmented,
+                    icmp_sent,
+                    not_delivered,
+                    path_mtu_lowered,
+                );
+                let outbox = self.outbox.counters;
+                value["outbox"] = json::fields!(outbox, sent, full, too_big, refused);
+                value
+            }
+            Show::Events => {
+                let now = self.now();
+                let ago = |at: &Instant| now.saturating_duration_since(*at);
+                self.events.iter().map(|(at, event)| json::event(ago(at), event)).collect()
+            }
+        };
+        format!("{value:#}\n")
     }
 }
 
