@@ -2,10 +2,14 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::ops::Range;
+use std::fs::File;
+use std::io::{self, BufWriter, Read};
 use std::time::SystemTime;
 
+use dmvpn_core::view::SessionView;
 use dmvpn_core::{Inbound, NextHop, Node, SendError, TunnelId, Underlay};
 
+use super::Error;
 use super::ethernet::{self, Frame};
 use super::event_loop::Daemon;
 use super::fragment::fragments;
@@ -13,6 +17,7 @@ use super::icmp::{self, Reason, TooBig};
 use super::outer;
 use super::tap::Tap;
 use super::underlay::{BATCH, MAX_PACKET};
+use crate::capture::PcapWriter;
 use crate::ios::InterfaceAddress;
 use crate::packet::{Carried, Packet};
 
@@ -53,14 +58,18 @@ pub struct ForwardCounters {
 
 impl Daemon {
     /// A tunnel's device is ready: at most a batch of frames; whether there may be more.
-    pub(super) fn serve_tap(&mut self, id: TunnelId) -> std::io::Result<bool> {
+    ///
+    /// Fails if the device is gone: somebody else removed it.
+    pub(super) fn serve_tap(&mut self, id: TunnelId) -> Result<bool, Error> {
         for _ in 0..BATCH {
             let Some(tunnel) = self.tunnels.get_mut(&id) else { return Ok(false) };
             let start = INNER - ethernet::HEADER;
             let buffer = self.outbox.buffer();
             let end = start + MAX_PACKET;
             let frame = buffer.get_mut(start..end).unwrap_or_default();
-            let Some(length) = tunnel.tap.receive(frame)? else { return Ok(false) };
+            let received = tunnel.tap.receive(frame);
+            let received = received.map_err(|error| format!("{}: {error}", tunnel.name))?;
+            let Some(length) = received else { return Ok(false) };
             let frame = frame.get(..length).unwrap_or_default();
             let end = start + length;
             match Frame::parse(frame) {
@@ -194,7 +203,7 @@ impl Daemon {
     }
 
     /// A socket of the underlay is ready: at most a batch of packets; whether there may be more.
-    pub(super) fn serve_receiver(&mut self, index: usize) -> std::io::Result<bool> {
+    pub(super) fn serve_receiver(&mut self, index: usize) -> io::Result<bool> {
         let Some(receiver) = self.receivers.get(index) else { return Ok(false) };
         let mut inbox = core::mem::take(&mut self.inbox);
         // An ICMP error of an earlier packet (ECONNREFUSED, EHOSTUNREACH): the next may do.
@@ -246,13 +255,12 @@ impl Daemon {
     }
 
     /// ICMP errors came from the underlay.
-    pub(super) fn serve_icmp(&mut self) -> std::io::Result<bool> {
-        use std::io::Read;
+    pub(super) fn serve_icmp(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 2048];
         for _ in 0..BATCH {
             let length = match (&self.icmp).read(&mut buffer) {
                 Ok(length) => length,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(_) => return Ok(true),
             };
             if let Some(too_big) = TooBig::parse(buffer.get(..length).unwrap_or_default()) {
@@ -262,28 +270,36 @@ impl Daemon {
         Ok(true)
     }
 
-    /// Nothing proves such a message: it must quote a security association that we send on, and it
-    /// lowers the path MTU no further than every path must take.
+    /// Nothing proves such a message: it must quote what we send under an association, as far as
+    /// eight octets say, and it lowers the path MTU no further than every path must take.
     fn too_big(&mut self, too_big: &TooBig) {
-        const ESP: u8 = 50;
         /// What every IPv4 host takes (RFC 791 §3.1); less would only be an attack.
         const LEAST: u16 = 576;
-        let [a, b, c, d, ..] = too_big.carried;
-        let spi = u32::from_be_bytes([a, b, c, d]);
-        let mut sessions = self.node.sessions();
-        let session = sessions.find(|session| {
-            session.local == IpAddr::V4(too_big.local)
-                && session.remote == IpAddr::V4(too_big.remote)
-                && (too_big.protocol != ESP
-                    || session.outbound.is_some_and(|(ours, _)| ours == spi))
-        });
-        let peer = session.map(|session| session.peer);
-        drop(sessions);
-        if let Some(peer) = peer {
+        let peer = self.node.sessions().find(|session| is_quoted(session, too_big));
+        if let Some(peer) = peer.map(|session| session.peer) {
             self.forwarded.path_mtu_lowered += 1;
             self.node.set_path_mtu(peer, too_big.mtu.max(LEAST));
         }
     }
+}
+
+/// Whether a packet that came back could have been sent under a session: its addresses, and its
+/// SPI or, where ESP is in UDP, its ports.
+fn is_quoted(session: &SessionView, too_big: &TooBig) -> bool {
+    const ESP: u8 = 50;
+    const UDP: u8 = 17;
+    const NAT_TRAVERSAL: u16 = 4500;
+    let [a, b, c, d, ..] = too_big.carried;
+    let carried = match too_big.protocol {
+        ESP => session.outbound.is_some_and(|(spi, _)| spi == u32::from_be_bytes([a, b, c, d])),
+        UDP => {
+            let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
+            session.outbound.is_some() && ports == [NAT_TRAVERSAL, session.port]
+        }
+        _ => false,
+    };
+    let addresses = (IpAddr::V4(too_big.local), IpAddr::V4(too_big.remote));
+    carried && addresses == (session.local, session.remote)
 }
 
 /// At most so many ICMP errors in a second (RFC 1812 §4.3.2.8).
@@ -321,7 +337,7 @@ impl Default for IcmpLimit {
 
 /// `--pcap`.
 pub struct Capture {
-    writer: crate::capture::PcapWriter<std::fs::File>,
+    writer: PcapWriter<BufWriter<File>>,
 }
 
 impl core::fmt::Debug for Capture {
@@ -336,8 +352,8 @@ impl Capture {
     /// # Errors
     ///
     /// What the system fails with.
-    pub fn create(file: std::fs::File) -> std::io::Result<Self> {
-        Ok(Self { writer: crate::capture::PcapWriter::new(file)? })
+    pub fn create(file: File) -> io::Result<Self> {
+        Ok(Self { writer: PcapWriter::new(BufWriter::new(file))? })
     }
 
     fn write(&mut self, packet: &[u8]) {
