@@ -77,6 +77,20 @@ pub enum Discard {
     /// (RFC 6040 §4.2).
     #[error("congestion mark on a packet that cannot carry it")]
     Congestion,
+    /// An ICMP error quotes a packet that no association of ours would have sent.
+    #[error("icmp error about a packet to {remote} that was not ours")]
+    NotOurPacket {
+        /// Where the packet is said to have gone.
+        remote: core::net::SocketAddr,
+    },
+    /// An ICMP error names an MTU that is no smaller than the path MTU already is.
+    #[error("icmp error about an mtu of {mtu} on a path of {path_mtu}")]
+    NotSmaller {
+        /// The MTU named, or the least that is believed.
+        mtu: u16,
+        /// The path MTU.
+        path_mtu: u16,
+    },
     /// Data from an address that no next hop resolution brought, on a multipoint tunnel without
     /// protection.
     #[error("gre data from {remote}, which is no peer of {tunnel}")]

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use cloud::guide::{self, Settings, TUNNEL, ip};
 use cloud::{Cloud, inner_packet};
-use dmvpn_core::isakmp::{EspEncryption, EspProposal, Mode};
+use dmvpn_core::isakmp::{EspEncryption, EspProposal, Mode, NatTraversal};
 use dmvpn_core::{Discard, IpsecProfile, NextHop, Node, SendError, Transport, Underlay};
 
 fn towards_hub() -> NextHop {
@@ -50,6 +50,112 @@ fn a_smaller_path_mtu_counts_what_esp_really_takes() {
     let node = &mut cloud.routers[spoke].node;
     let sent = node.send(now, TUNNEL, towards_hub(), &mut buffer, start..start + 942);
     assert_eq!(20 + sent.expect("it fits").packet.len(), 1000);
+}
+
+/// How a packet of the spoke's to the hub goes out, and on which association.
+fn quoted(node: &Node) -> (Underlay, u32) {
+    let session = node.sessions().next().expect("the hub's");
+    let underlay = Underlay {
+        transport: Transport::Esp,
+        local: (session.local, 0).into(),
+        remote: (session.remote, 0).into(),
+        traffic_class: 0,
+        dont_fragment: true,
+    };
+    (underlay, session.outbound.expect("an association").0)
+}
+
+fn path_mtu(node: &Node) -> u16 {
+    node.ipsec_sas().next().expect("the hub's").path_mtu
+}
+
+#[test]
+fn icmp_lowers_the_path_mtu_of_an_association_that_it_quotes_for_ten_minutes() {
+    let (mut cloud, _, spoke) = guide::brought_up(&Settings::default(), 7);
+    let now = cloud.now;
+    let node = &mut cloud.routers[spoke].node;
+    let (quoted, spi) = quoted(node);
+    let peer = node.multicast_after(TUNNEL, None).expect("the hub");
+    assert_eq!(node.handle_too_big(now, quoted, Some(spi), 1300), Ok(peer));
+    assert_eq!(path_mtu(node), 1300);
+    // It comes again and again, and somebody would raise it.
+    for mtu in [1300, 1400, u16::MAX] {
+        let refused = Discard::NotSmaller { mtu, path_mtu: 1300 };
+        assert_eq!(node.handle_too_big(now, quoted, Some(spi), mtu), Err(refused));
+    }
+    // A later word starts the ten minutes anew, and the least is what every host takes.
+    let later = now + Duration::from_secs(300);
+    assert_eq!(node.handle_too_big(later, quoted, Some(spi), 68), Ok(peer));
+    assert_eq!(path_mtu(node), 576);
+    let refused = Discard::NotSmaller { mtu: 576, path_mtu: 576 };
+    assert_eq!(node.handle_too_big(later, quoted, Some(spi), 0), Err(refused));
+    let due = later + Duration::from_secs(600);
+    assert!(node.poll_timeout().is_some_and(|at| at <= due));
+    node.handle_timeout(due - Duration::from_micros(1));
+    assert_eq!(path_mtu(node), 576);
+    node.handle_timeout(due);
+    assert_eq!(path_mtu(node), 1500);
+    assert_eq!((node.counters().path_mtu_lowered, node.counters().path_mtu_refused), (2, 4));
+}
+
+#[test]
+fn icmp_about_what_we_do_not_send_changes_nothing() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 8);
+    let now = cloud.now;
+    let (_, hubs) = quoted(&cloud.routers[hub].node);
+    let node = &mut cloud.routers[spoke].node;
+    let (quoted, spi) = quoted(node);
+    let elsewhere = Underlay { remote: (ip("172.16.10.2"), 0).into(), ..quoted };
+    let udp = |port: u16| Underlay {
+        transport: Transport::NatT,
+        local: (quoted.local.ip(), 4500).into(),
+        remote: (quoted.remote.ip(), port).into(),
+        ..quoted
+    };
+    for (quoted, spi) in [
+        (quoted, None),
+        (quoted, Some(spi ^ 1)),
+        // What comes in on is no association that we send on.
+        (quoted, Some(hubs)),
+        (elsewhere, Some(spi)),
+        (udp(4500), None),
+        (udp(0), Some(spi)),
+        (Underlay { transport: Transport::Gre, ..quoted }, Some(spi)),
+        (Underlay { transport: Transport::Isakmp, ..quoted }, Some(spi)),
+    ] {
+        let refused = Discard::NotOurPacket { remote: quoted.remote };
+        assert_eq!(node.handle_too_big(now, quoted, spi, 600), Err(refused));
+    }
+    assert_eq!(path_mtu(node), 1500);
+    assert_eq!((node.counters().path_mtu_lowered, node.counters().path_mtu_refused), (0, 8));
+}
+
+#[test]
+fn icmp_about_udp_encapsulation_names_its_ports() {
+    let nat_traversal = NatTraversal { force_encapsulation: true, ..NatTraversal::default() };
+    let settings = Settings { nat_traversal, ..Settings::default() };
+    let (mut cloud, _, spoke) = guide::brought_up(&settings, 9);
+    let now = cloud.now;
+    let node = &mut cloud.routers[spoke].node;
+    let (native, spi) = quoted(node);
+    let quoted = |local: u16, remote: u16| Underlay {
+        transport: Transport::NatT,
+        local: (native.local.ip(), local).into(),
+        remote: (native.remote.ip(), remote).into(),
+        ..native
+    };
+    for (quoted, spi) in
+        [(native, Some(spi)), (quoted(4501, 4500), None), (quoted(4500, 4500), Some(spi ^ 1))]
+    {
+        assert!(node.handle_too_big(now, quoted, spi, 1300).is_err());
+    }
+    let peer = node.multicast_after(TUNNEL, None).expect("the hub");
+    assert_eq!(node.handle_too_big(now, quoted(4500, 4500), None, 1300), Ok(peer));
+    assert_eq!(path_mtu(node), 1300);
+    // What the owner sets holds: no timer takes it back.
+    node.set_path_mtu(peer, 1200);
+    node.handle_timeout(now + Duration::from_secs(700));
+    assert_eq!(path_mtu(node), 1200);
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub fn counters(node: &Node) -> Value {
             unknown_spi,
             unprotected,
             no_tunnel,
+            path_mtu_lowered,
+            path_mtu_refused,
             transmits_dropped,
             events_dropped,
             traces_dropped,

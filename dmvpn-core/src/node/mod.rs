@@ -3,6 +3,7 @@
 mod access;
 mod inbound;
 mod outbound;
+mod path_mtu;
 mod protection;
 mod resolution;
 
@@ -109,6 +110,8 @@ struct Session {
 enum Timer {
     /// Open the crypto socket again.
     Reopen(PeerId),
+    /// What ICMP said of the path to a peer is old.
+    PathMtu(PeerId),
 }
 
 /// Counters over everything.
@@ -125,6 +128,10 @@ pub struct Counters {
     pub unprotected: u64,
     /// GRE for no tunnel.
     pub no_tunnel: u64,
+    /// Path MTUs that ICMP lowered.
+    pub path_mtu_lowered: u64,
+    /// ICMP errors that could not lower one: not about a packet of ours, or nothing smaller.
+    pub path_mtu_refused: u64,
     /// Transmits dropped because nobody polled.
     pub transmits_dropped: u64,
     /// Events dropped because nobody polled.
@@ -356,14 +363,6 @@ impl Node {
         cleared.unwrap_or(0)
     }
 
-    /// The path towards a peer takes packets of at most `mtu` octets (ICMP "fragmentation needed"
-    /// or "packet too big", which the owner has found plausible). It holds until it is set again.
-    pub fn set_path_mtu(&mut self, peer: PeerId, mtu: u16) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.path_mtu = mtu.max(68);
-        }
-    }
-
     // -- handle -----------------------------------------------------------------------------
 
     /// Does what is due. Early or repeated calls do nothing observable.
@@ -381,8 +380,11 @@ impl Node {
             self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::handle_timeout);
             self.settle(now);
         }
-        while let Some(Timer::Reopen(peer)) = self.timers.pop_due(now) {
-            self.reopen(now, peer);
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Reopen(peer) => self.reopen(now, peer),
+                Timer::PathMtu(peer) => self.age_path_mtu(peer),
+            }
             self.settle(now);
         }
     }
@@ -688,6 +690,7 @@ impl Node {
             && let Some(peer) = self.peers.remove(&id)
         {
             self.timers.cancel(&Timer::Reopen(id));
+            self.timers.cancel(&Timer::PathMtu(id));
             if self.by_whereabouts.get(&peer.whereabouts) == Some(&id) {
                 self.by_whereabouts.remove(&peer.whereabouts);
             }

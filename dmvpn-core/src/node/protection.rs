@@ -131,6 +131,7 @@ impl Node {
         }
         let Some(twin) = self.peers.remove(&id) else { return };
         self.timers.cancel(&Timer::Reopen(id));
+        self.timers.cancel(&Timer::PathMtu(id));
         if self.by_whereabouts.get(&twin.whereabouts) == Some(&id) {
             self.by_whereabouts.remove(&twin.whereabouts);
         }

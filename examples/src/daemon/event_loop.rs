@@ -341,7 +341,6 @@ impl Daemon {
                     fragmented,
                     icmp_sent,
                     not_delivered,
-                    path_mtu_lowered,
                 );
                 let outbox = self.outbox.counters;
                 value["outbox"] = json::fields!(outbox, sent, full, too_big, refused);

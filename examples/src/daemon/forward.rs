@@ -6,8 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read};
 use std::time::SystemTime;
 
-use dmvpn_core::view::SessionView;
-use dmvpn_core::{Inbound, NextHop, Node, SendError, TunnelId, Underlay};
+use dmvpn_core::{Inbound, NextHop, Node, SendError, Transport, TunnelId, Underlay};
 
 use super::Error;
 use super::ethernet::{self, Frame};
@@ -52,8 +51,6 @@ pub struct ForwardCounters {
     pub icmp_sent: u64,
     /// Packets out of a tunnel that the device did not take, or that are no IPv4.
     pub not_delivered: u64,
-    /// ICMP errors from the underlay that lowered a path MTU.
-    pub path_mtu_lowered: u64,
 }
 
 impl Daemon {
@@ -270,36 +267,27 @@ impl Daemon {
         Ok(true)
     }
 
-    /// Nothing proves such a message: it must quote what we send under an association, as far as
-    /// eight octets say, and it lowers the path MTU no further than every path must take.
+    /// The node judges whether a packet of its own is meant.
     fn too_big(&mut self, too_big: &TooBig) {
-        /// What every IPv4 host takes (RFC 791 §3.1); less would only be an attack.
-        const LEAST: u16 = 576;
-        let peer = self.node.sessions().find(|session| is_quoted(session, too_big));
-        if let Some(peer) = peer.map(|session| session.peer) {
-            self.forwarded.path_mtu_lowered += 1;
-            self.node.set_path_mtu(peer, too_big.mtu.max(LEAST));
-        }
+        let [a, b, c, d, ..] = too_big.carried;
+        let (first, second) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let (transport, spi, ports) = match too_big.protocol {
+            17 => (Transport::NatT, None, (first, second)),
+            47 => (Transport::Gre, None, (0, 0)),
+            50 => (Transport::Esp, Some(u32::from_be_bytes([a, b, c, d])), (0, 0)),
+            _ => return,
+        };
+        let quoted = Underlay {
+            transport,
+            local: (too_big.local, ports.0).into(),
+            remote: (too_big.remote, ports.1).into(),
+            traffic_class: 0,
+            dont_fragment: true,
+        };
+        let now = self.now();
+        // Why it changed nothing is in the node's counters.
+        let _counted = self.node.handle_too_big(now, quoted, spi, too_big.mtu);
     }
-}
-
-/// Whether a packet that came back could have been sent under a session: its addresses, and its
-/// SPI or, where ESP is in UDP, its ports.
-fn is_quoted(session: &SessionView, too_big: &TooBig) -> bool {
-    const ESP: u8 = 50;
-    const UDP: u8 = 17;
-    const NAT_TRAVERSAL: u16 = 4500;
-    let [a, b, c, d, ..] = too_big.carried;
-    let carried = match too_big.protocol {
-        ESP => session.outbound.is_some_and(|(spi, _)| spi == u32::from_be_bytes([a, b, c, d])),
-        UDP => {
-            let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
-            session.outbound.is_some() && ports == [NAT_TRAVERSAL, session.port]
-        }
-        _ => false,
-    };
-    let addresses = (IpAddr::V4(too_big.local), IpAddr::V4(too_big.remote));
-    carried && addresses == (session.local, session.remote)
 }
 
 /// At most so many ICMP errors in a second (RFC 1812 §4.3.2.8).
