@@ -19,9 +19,6 @@ use dmvpn_core::nhrp::{NextHopServer, Prefix, StaticMap};
 
 use crate::ios;
 
-/// The first request id of the guide's spoke.
-const FIRST_REQUEST: u32 = 65_540;
-
 /// What the lab wants beside what the routers' configuration says.
 #[derive(Clone, Copy, Debug)]
 pub struct Wishes {
@@ -31,6 +28,9 @@ pub struct Wishes {
     pub key_log: bool,
     /// Whether ESP goes in UDP also where no NAT is found.
     pub force_encapsulation: bool,
+    /// The identifier of the first NHRP request. Without one it is drawn, so that a router that
+    /// restarted does not use those of before again (RFC 2332 §5.2.3).
+    pub first_request_id: Option<u32>,
 }
 
 /// The configuration of a node, ready to be built.
@@ -212,13 +212,18 @@ fn build_nhrp(
             .unique(!tunnel.nhrp.no_unique)
             // What IOS announces depends on the GRE header: with a key it is four octets less.
             .mtu(if tunnel.key.is_some() { 17_912 } else { 17_916 })
-            .first_request_id(RequestId(FIRST_REQUEST))
             .trace_capacity(wishes.trace_capacity);
     if let Some(id) = tunnel.nhrp.network_id {
         nhrp = nhrp.network_id(id);
     }
     if let Some(seconds) = tunnel.nhrp.holdtime {
         nhrp = nhrp.holding_time(seconds);
+    }
+    if let Some(seconds) = tunnel.nhrp.registration_timeout {
+        nhrp = nhrp.registration_interval(seconds);
+    }
+    if let Some(id) = wishes.first_request_id {
+        nhrp = nhrp.first_request_id(RequestId(id));
     }
     Ok(nhrp.build()?)
 }

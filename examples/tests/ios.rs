@@ -172,6 +172,7 @@ interface Tunnel0
  ip nhrp nhs 10.1.1.254 nbma 172.16.10.1 multicast
  ip nhrp nhs 10.1.1.253 nbma 172.16.10.2 priority 1 cluster 2
  ip nhrp registration no-unique
+ ip nhrp registration timeout 60
  shutdown
  tunnel source 172.16.1.1
  tunnel mode gre multipoint

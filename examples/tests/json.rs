@@ -18,7 +18,12 @@ const HUB: &str = include_str!("../configs/hub.ios");
 const SPOKE: &str = include_str!("../configs/spoke.ios");
 
 fn node(text: &str, seed: u64, now: Instant) -> Node {
-    let wishes = Wishes { trace_capacity: 0, key_log: false, force_encapsulation: false };
+    let wishes = Wishes {
+        trace_capacity: 0,
+        key_log: false,
+        force_encapsulation: false,
+        first_request_id: None,
+    };
     let built = build(&Router::read(text).unwrap(), wishes).unwrap();
     let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
     let mut node = Node::new(Arc::new(built.config), rng, now);

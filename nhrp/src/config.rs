@@ -76,6 +76,7 @@ pub struct Config {
     pub(crate) network_id: u32,
     pub(crate) authentication: Option<AuthenticationString>,
     pub(crate) holding_time: u16,
+    pub(crate) registration_interval: Option<u16>,
     pub(crate) unique: bool,
     pub(crate) mtu: u16,
     pub(crate) servers: Vec<NextHopServer>,
@@ -109,6 +110,7 @@ impl Config {
                 network_id: 1,
                 authentication: None,
                 holding_time: 7200,
+                registration_interval: None,
                 unique: true,
                 mtu: 17_912,
                 servers: Vec::new(),
@@ -170,6 +172,13 @@ impl ConfigBuilder {
     /// `ip nhrp holdtime`: seconds that what we say about ourselves holds; default 7200.
     pub const fn holding_time(mut self, seconds: u16) -> Self {
         self.config.holding_time = seconds;
+        self
+    }
+
+    /// `ip nhrp registration timeout`: seconds after which we register again; default a third of
+    /// the holding time, and never later than that.
+    pub const fn registration_interval(mut self, seconds: u16) -> Self {
+        self.config.registration_interval = Some(seconds);
         self
     }
 

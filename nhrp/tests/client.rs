@@ -103,6 +103,19 @@ fn a_registration_is_refreshed_at_a_third_of_the_holding_time_with_the_next_iden
 }
 
 #[test]
+fn a_configured_interval_is_kept_unless_the_registration_would_lapse() {
+    for (interval, theirs, refresh) in
+        [(60, 7200, 60), (3000, 7200, 2400), (60, 90, 30), (0, 90, 1)]
+    {
+        let mut spoke = up(spoke(1).registration_interval(interval));
+        let first = transmits(&mut spoke).remove(0);
+        let reply = reply_to(&first.packet, |packet| entry(packet).holding_time = theirs);
+        spoke.handle_packet(Instant::from_secs(1), &to_hub(), &reply).unwrap();
+        assert_eq!(spoke.poll_timeout(), Some(Instant::from_secs(1 + refresh)));
+    }
+}
+
+#[test]
 fn either_of_two_registrations_under_way_may_be_answered_and_both() {
     for order in [[0, 1], [1, 0]] {
         let mut spoke = up(spoke(1));

@@ -32,6 +32,8 @@ const SPOKE: &str = include_str!("../../configs/spoke.ios");
 const TUNNEL: TunnelId = TunnelId(0);
 /// The spoke's address on the other side of `--nat`.
 const NAT_OUTSIDE: Ipv4Addr = Ipv4Addr::new(172, 16, 2, 1);
+/// The first request id of the guide's spoke.
+const FIRST_REQUEST: u32 = 65_540;
 const PINGS: u16 = 5;
 /// What tells our pings from others.
 const IDENTIFIER: u16 = 1;
@@ -95,6 +97,7 @@ fn run(options: &Options) -> Result<bool, Error> {
         trace_capacity: if debugged { 4096 } else { 0 },
         key_log: options.keys.is_some(),
         force_encapsulation: false,
+        first_request_id: Some(FIRST_REQUEST),
     };
     let hub_built = build(&hub_router, wishes(debug_hub))?;
     let spoke_built = build(&spoke_router, wishes(debug_spoke))?;

@@ -59,6 +59,7 @@ fn start(options: &Run) -> Result<Daemon, Error> {
         trace_capacity: TRACES,
         key_log: options.keys.is_some(),
         force_encapsulation: options.force_encapsulation,
+        first_request_id: None,
     };
     let built = build(&router, wishes).map_err(|error| format!("{path}: {error}"))?;
 

@@ -94,6 +94,8 @@ pub struct Nhrp {
     pub nhs: Vec<NhrpServer>,
     /// `ip nhrp registration no-unique`: another may register our address.
     pub no_unique: bool,
+    /// `ip nhrp registration timeout`: seconds between registrations.
+    pub registration_timeout: Option<u16>,
 }
 
 /// `ip nhrp map PROTOCOL NBMA`.

@@ -294,7 +294,10 @@ impl fmt::Display for Nhrp {
         if self.no_unique {
             writeln!(f, " ip nhrp registration no-unique")?;
         }
-        Ok(())
+        match self.registration_timeout {
+            Some(seconds) => writeln!(f, " ip nhrp registration timeout {seconds}"),
+            None => Ok(()),
+        }
     }
 }
 

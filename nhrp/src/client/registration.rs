@@ -167,8 +167,9 @@ impl Client {
         server.transition(ServerState::Responding, ctx);
         // §5.2.3 recommends a third of the holding time. Shorter than a second would be a flood.
         let seconds = holding_time.unwrap_or(u16::MAX).min(ctx.config.holding_time);
-        let refresh =
-            Duration::from_secs(u64::from(seconds).div_euclid(3)).max(Duration::from_secs(1));
+        let third = seconds.div_euclid(3);
+        let seconds = ctx.config.registration_interval.map_or(third, |asked| asked.min(third));
+        let refresh = Duration::from_secs(u64::from(seconds.max(1)));
         self.timers.set(address, ctx.now + refresh);
         if came_up {
             self.settle(ctx);

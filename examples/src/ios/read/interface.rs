@@ -43,6 +43,7 @@ impl TunnelDraft {
                 holdtime: None,
                 nhs: Vec::new(),
                 no_unique: false,
+                registration_timeout: None,
             },
             adjust_mss: None,
             no_split_horizon: None,
@@ -223,10 +224,11 @@ fn nhrp(nhrp: &mut Nhrp, words: &mut Words<'_>) -> Result<(), ReadError> {
         // A third of it is the time between registrations.
         "holdtime" => nhrp.holdtime = Some(words.number(3..=u16::MAX)?),
         "nhs" => nhrp.nhs.push(nhs(words)?),
-        "registration" => {
-            words.expect(&["no-unique"])?;
-            nhrp.no_unique = true;
-        }
+        "registration" => match words.word("`no-unique` or `timeout`")? {
+            "no-unique" => nhrp.no_unique = true,
+            "timeout" => nhrp.registration_timeout = Some(words.number(1..=u16::MAX)?),
+            _ => return Err(words.unknown()),
+        },
         _ => return Err(words.unknown()),
     }
     Ok(())
