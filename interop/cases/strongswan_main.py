@@ -1,0 +1,38 @@
+"""Main mode and quick mode against charon: suites, both roles, both modes, and what is on the way."""
+from harness.cases import ALL, CI, QUICK, add, check
+from harness.charon import PACKAGES
+from harness.strongswan import GUIDE, SUITES, Laboratory, Options
+
+AES = SUITES["aes256-sha256-modp2048"]
+
+
+def main_mode(bench, options: Options):
+    lab = bench.enter(Laboratory(bench, options)).start()
+    lab.up()
+    child = lab.charon.children()[0]
+    check(child["mode"] == options.mode.upper(), f"charon's mode is {child['mode']}")
+    encapsulated = child.get("encap") == "yes"
+    check(encapsulated == (options.nat or options.forced), f"charon's encapsulation in UDP is {encapsulated}")
+    lab.traffic()
+
+
+def rows():
+    for suite in SUITES.values():
+        for pfs in (False, True):
+            for we_initiate in (True, False):
+                for path in ("plain", "forced", "nat"):
+                    for mode in ("transport", "tunnel"):
+                        yield Options(suite, pfs, mode, we_initiate, nat=path == "nat", forced=path == "forced"), path
+
+
+for options, path in rows():
+    name = "/".join(("strongswan/main", options.suite.ike, "initiator" if options.we_initiate else "responder",
+                     path, options.mode, "pfs" if options.pfs else "no-pfs"))
+    sets = {ALL}
+    usual = options.mode == "transport" and path == "plain"
+    crossed = options.suite in (GUIDE, AES) and options.pfs == (options.suite is AES)
+    if usual or crossed:
+        sets.add(CI)
+    if options.suite is GUIDE and not options.pfs and options.mode == "transport":
+        sets.add(QUICK)
+    add(name, main_mode, options, sets=sets, limit=40, needs=PACKAGES)

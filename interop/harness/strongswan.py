@@ -1,0 +1,161 @@
+"""Our daemon and charon on two sides of a router that may translate addresses; suites in both sides' terms."""
+import contextlib
+from dataclasses import dataclass
+
+from .cases import Failed, check, eventually
+from .charon import Charon, Peer
+from .esp_peer import EspPeer
+from .namespaces import Namespace, link
+from .router import Router
+
+# The initiator is the spoke, the responder the hub.
+SPOKE, HUB, BEHIND_NAT = "172.16.1.1", "172.16.10.1", "192.168.7.1"
+TUNNEL_SPOKE, TUNNEL_HUB = "10.1.1.1", "10.1.1.254"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`ike` and `esp` in swanctl's terms; the rest in IOS's."""
+
+    ike: str
+    esp: str
+    encr: str
+    hash: str
+    group: int
+    transform: str
+
+    @property
+    def dh(self) -> str:
+        return self.ike.rsplit("-", 1)[1]
+
+
+SUITES = {suite.ike: suite for suite in (
+    Suite("3des-sha1-modp768", "3des-sha1", "3des", "sha", 1, "esp-3des esp-sha-hmac"),
+    Suite("3des-md5-modp1024", "3des-md5", "3des", "md5", 2, "esp-3des esp-md5-hmac"),
+    Suite("aes128-sha1-modp1024", "aes128-sha1", "aes", "sha", 2, "esp-aes esp-sha-hmac"),
+    Suite("aes256-sha256-modp2048", "aes256-sha256", "aes 256", "sha256", 14, "esp-aes 256 esp-sha256-hmac"),
+    Suite("aes128-sha256-modp3072", "aes128-sha256", "aes", "sha256", 15, "esp-aes esp-sha256-hmac"),
+    Suite("aes256-sha384-ecp256", "aes256-sha384", "aes 256", "sha384", 19, "esp-aes 256 esp-sha384-hmac"),
+)}
+GUIDE = SUITES["3des-sha1-modp768"]
+
+
+@dataclass
+class Options:
+    """What is unusual about a laboratory."""
+
+    suite: Suite = GUIDE
+    pfs: bool = False
+    mode: str = "transport"
+    we_initiate: bool = True
+    nat: bool = False
+    forced: bool = False
+    lines: str = ""
+    profile: str = ""
+    key: str = "cisco123"
+
+
+def configuration(options: Options) -> str:
+    """Ours: the guide's spoke without NHRP, since charon speaks none, or its hub."""
+    suite = options.suite
+    ours = (BEHIND_NAT if options.nat else SPOKE) if options.we_initiate else HUB
+    if options.we_initiate:
+        tunnel = f" ip address {TUNNEL_SPOKE} 255.255.255.0\n tunnel destination {HUB}\n"
+    else:
+        tunnel = f" ip address {TUNNEL_HUB} 255.255.255.0\n ip nhrp network-id 1\n ip nhrp map multicast dynamic\n tunnel mode gre multipoint\n"
+    pfs = f" set pfs group{suite.group}\n" if options.pfs else ""
+    return (f"crypto isakmp policy 1\n encr {suite.encr}\n hash {suite.hash}\n authentication pre-share\n group {suite.group}\n"
+            f"crypto isakmp key {options.key} address 0.0.0.0 0.0.0.0\n{options.lines}"
+            f"crypto ipsec transform-set TSET {suite.transform}\n mode {options.mode}\n"
+            f"crypto ipsec profile PROFILE\n set transform-set TSET\n{pfs}{options.profile}"
+            f"interface Tunnel0\n{tunnel} ip mtu 1400\n tunnel source Ethernet0/0\n tunnel key 1\n tunnel protection ipsec profile PROFILE\n"
+            f"interface Ethernet0/0\n ip address {ours} 255.255.255.0\n")
+
+
+def peer(options: Options) -> Peer:
+    """Theirs."""
+    suite = options.suite
+    esp = f"{suite.esp}-{suite.dh}" if options.pfs else suite.esp
+    theirs = HUB if options.we_initiate else (BEHIND_NAT if options.nat else SPOKE)
+    made = Peer(theirs, ike=suite.ike, esp=esp, mode=options.mode)
+    if not options.we_initiate:
+        made.remote = made.peer_id = HUB
+    elif options.mode == "tunnel":
+        made.remote_ts = "0.0.0.0/0[gre]"
+    if options.forced and not options.we_initiate:
+        made.connection["encap"] = "yes"
+    return made
+
+
+class Laboratory(contextlib.ExitStack):
+    """The namespaces `spoke`, `internet` and `hub`; `router` and `charon` in two of them, started by the case.
+
+    With `nat` the spoke is 192.168.7.1 behind the Internet's 172.16.1.1, and its ports change.
+    """
+
+    def __init__(self, bench, options: Options):
+        super().__init__()
+        self.bench, self.options = bench, options
+        self.spoke, self.internet, self.hub = (self.enter_context(Namespace(name)) for name in ("spoke", "internet", "hub"))
+        inside = BEHIND_NAT if options.nat else SPOKE
+        for site, name, address in ((self.spoke, "to-spoke", inside), (self.hub, "to-hub", HUB)):
+            link(site, "eth0", self.internet, name)
+            gateway = address.rsplit(".", 1)[0] + ".254"
+            site.ip("address", "add", f"{address}/24", "dev", "eth0")
+            self.internet.ip("address", "add", f"{gateway}/24", "dev", name)
+            site.ip("route", "add", "default", "via", gateway)
+        self.internet.sysctl(net__ipv4__ip_forward=1)
+        if options.nat:
+            self.internet.ip("address", "add", f"{SPOKE}/32", "dev", "to-hub")
+            self.internet.nft("table ip nat { chain outside { type nat hook postrouting priority 100;\n"
+                              f"ip saddr {BEHIND_NAT} oifname to-hub meta l4proto {{ tcp, udp }} snat to {SPOKE}:40000-50000 random\n"
+                              f"ip saddr {BEHIND_NAT} oifname to-hub snat to {SPOKE}\n}} }}")
+        ours, theirs = (self.spoke, self.hub) if options.we_initiate else (self.hub, self.spoke)
+        forced = ("--force-encapsulation",) if options.forced and options.we_initiate else ()
+        self.router = Router(ours, configuration(options), bench.logs, options=forced)
+        self.charon = Charon(theirs, peer(options), bench.logs)
+        self.our_tunnel, self.their_tunnel = (TUNNEL_SPOKE, TUNNEL_HUB) if options.we_initiate else (TUNNEL_HUB, TUNNEL_SPOKE)
+
+    def start(self):
+        """Both, the one that answers first."""
+        first, second = (self.charon, self.router) if self.options.we_initiate else (self.router, self.charon)
+        self.enter_context(first)
+        self.enter_context(second)
+        self.gre = self.enter_context(EspPeer(self.charon, "r" if self.options.we_initiate else "i", self.their_tunnel))
+        if not self.options.we_initiate:
+            self.charon.initiate()
+        return self
+
+    def up(self, seconds: float = 10):
+        """The CHILD_SA is up at both ends."""
+        eventually("an IKE_SA and a CHILD_SA at charon", self.charon.up, seconds)
+        eventually("an IPsec SA of ours", self.our_spis, 3)
+        ours, theirs = self.our_spis(), self.their_spis()
+        check(ours == theirs, f"our IPsec SAs are {ours}, charon's {theirs}")
+
+    def our_spis(self) -> set[tuple[int, int]]:
+        """SPI in and out of each of our pairs."""
+        return {(sa["inbound_spi"], sa["outbound_spi"]) for sa in self.router.show("crypto ipsec sa detail")}
+
+    def their_spis(self) -> set[tuple[int, int]]:
+        """As our side should have them."""
+        return {(int(child["spi-out"], 16), int(child["spi-in"], 16)) for child in self.charon.children()}
+
+    def traffic(self, number: int = 3):
+        """What each side sealed the other opened: echo requests both ways are answered."""
+        if not self.options.we_initiate:
+            self.gre.register(self.our_tunnel, BEHIND_NAT if self.options.nat else SPOKE)
+        self.gre.ping(self.our_tunnel, number)
+        before = self.gre.seen.echo_requests
+        self.router.namespace.run("ping", "-n", "-q", "-c", number, "-i", "0.2", "-W", "2", self.their_tunnel)
+        check(self.gre.seen.echo_requests - before >= number, f"charon's side opened {self.gre.seen.echo_requests - before} of {number} echo requests")
+        check(not self.gre.seen.refused, f"charon's side refused {self.gre.seen.refused}")
+
+    def nothing_left(self, seconds: float = 5):
+        """No security association at all on our side."""
+        def gone():
+            for command in ("crypto ipsec sa detail", "crypto isakmp sa detail"):
+                if left := self.router.show(command):
+                    raise Failed(f"{command} still has {left}")
+            return True
+        eventually("nothing left on our side", gone, seconds)
