@@ -7,7 +7,7 @@ AES = SUITES["aes256-sha256-modp2048"]
 
 
 def main_mode(bench, options: Options):
-    lab = bench.enter(Laboratory(bench, options)).start()
+    lab = Laboratory(bench, options).start()
     lab.up()
     child = lab.charon.children()[0]
     check(child["mode"] == options.mode.upper(), f"charon's mode is {child['mode']}")

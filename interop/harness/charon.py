@@ -92,8 +92,12 @@ class Charon:
         start = 'mount --bind "$1" /run && LD_PRELOAD="$2" exec "$3"'
         self._process = Process("sh", "-c", start, "charon", directory / "run", shim, PROGRAM, log=self._logs / f"{self.name}.out",
                                 netns=self.namespace.name, env={"STRONGSWAN_CONF": str(settings)})
-        eventually("charon's control socket", lambda: self._ready())
-        self.load()
+        try:
+            eventually("charon's control socket", self._ready, 10)
+            self.load()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _ready(self) -> bool:

@@ -179,9 +179,12 @@ class EspPeer:
         if packet[9] == UDP:
             ports = struct.unpack_from(">HH", body)
             body = body[8:]
-            if NAT_T not in ports or len(body) < 16 or body[:4] == b"\0\0\0\0":
+            if ports[1] != NAT_T:
                 return
+            # IKE shows too where the other end is behind its NAT.
             self._ports[source] = ports
+            if len(body) < 16 or body[:4] == b"\0\0\0\0":
+                return
         elif packet[9] != ESP:
             return
         self._log.follow()

@@ -53,10 +53,14 @@ class Router:
         self._read = 0
 
     def start(self):
+        self._read = len(self.text())
         self._process = Process(_program, "run", self._file, "--control", self._socket, "--debug", "--keys", self._keys, *self._options,
                                 log=self._log, netns=self.namespace.name, env={"RUST_BACKTRACE": "1"})
-        self._read = len(self.text())
-        self.wait_line("^ready$", 5)
+        try:
+            self.wait_line("^ready$", 10)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def stop(self):
@@ -65,7 +69,7 @@ class Router:
         check(status == 0, f"dmvpn ended with status {status}: {self.text().strip()[-300:]}")
 
     def kill(self):
-        """It dies without a word."""
+        """It dies without a word; only its control socket stays behind, as after a crash."""
         self._process.end(signal.SIGKILL)
 
     def alive(self) -> bool:

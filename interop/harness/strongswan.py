@@ -6,6 +6,7 @@ from .cases import Failed, check, eventually
 from .charon import Charon, Peer
 from .esp_peer import EspPeer
 from .namespaces import Namespace, link
+from .process import Process
 from .router import Router
 
 # The initiator is the spoke, the responder the hub.
@@ -96,6 +97,8 @@ class Laboratory(contextlib.ExitStack):
     def __init__(self, bench, options: Options):
         super().__init__()
         self.bench, self.options = bench, options
+        # Before anything is made, so that what was made goes also if the rest fails.
+        bench.enter(self)
         self.spoke, self.internet, self.hub = (self.enter_context(Namespace(name)) for name in ("spoke", "internet", "hub"))
         inside = BEHIND_NAT if options.nat else SPOKE
         for site, name, address in ((self.spoke, "to-spoke", inside), (self.hub, "to-hub", HUB)):
@@ -107,39 +110,68 @@ class Laboratory(contextlib.ExitStack):
         self.internet.sysctl(net__ipv4__ip_forward=1)
         if options.nat:
             self.internet.ip("address", "add", f"{SPOKE}/32", "dev", "to-hub")
-            self.internet.nft("table ip nat { chain outside { type nat hook postrouting priority 100;\n"
+            self.internet.nft("table ip nat {\nchain outside {\ntype nat hook postrouting priority 100;\n"
                               f"ip saddr {BEHIND_NAT} oifname to-hub meta l4proto {{ tcp, udp }} snat to {SPOKE}:40000-50000 random\n"
-                              f"ip saddr {BEHIND_NAT} oifname to-hub snat to {SPOKE}\n}} }}")
+                              f"ip saddr {BEHIND_NAT} oifname to-hub snat to {SPOKE}\n}}\n}}\n")
         ours, theirs = (self.spoke, self.hub) if options.we_initiate else (self.hub, self.spoke)
         forced = ("--force-encapsulation",) if options.forced and options.we_initiate else ()
         self.router = Router(ours, configuration(options), bench.logs, options=forced)
         self.charon = Charon(theirs, peer(options), bench.logs)
         self.our_tunnel, self.their_tunnel = (TUNNEL_SPOKE, TUNNEL_HUB) if options.we_initiate else (TUNNEL_HUB, TUNNEL_SPOKE)
 
+    def change(self, peer: dict, child: dict):
+        """Before the start: charon is configured otherwise."""
+        for name, value in peer.items():
+            setattr(self.charon.peer, name, value)
+        self.charon.peer.child |= child
+        for name in ("local_ts", "remote_ts"):
+            if name in child:
+                setattr(self.charon.peer, name, child[name])
+
     def start(self):
-        """Both, the one that answers first."""
-        first, second = (self.charon, self.router) if self.options.we_initiate else (self.router, self.charon)
-        self.enter_context(first)
-        self.enter_context(second)
-        self.gre = self.enter_context(EspPeer(self.charon, "r" if self.options.we_initiate else "i", self.their_tunnel))
+        """Both, and charon initiates where it is to."""
+        self.start_both()
         if not self.options.we_initiate:
             self.charon.initiate()
         return self
 
+    def start_both(self):
+        """The one that answers first."""
+        data_plane = EspPeer(self.charon, "r" if self.options.we_initiate else "i", self.their_tunnel)
+        order = (self.charon, data_plane, self.router) if self.options.we_initiate else (self.router, self.charon, data_plane)
+        self.gre = data_plane
+        for one in order:
+            self.enter_context(one)
+
+    def ping_beside(self, number: int) -> Process:
+        """An echo request every 0.1 s."""
+        return Process("ping", "-n", "-c", number, "-i", "0.1", "-W", "2", self.their_tunnel,
+                       log=self.bench.logs / "ping.log", netns=self.router.namespace.name)
+
+    @staticmethod
+    def all_answered(ping: Process, number: int):
+        """That ping ends without a loss."""
+        found = ping.wait_line(r"(\d+) packets transmitted, (\d+) received", number * 0.1 + 5)
+        check(found[1] == found[2] == str(number), f"of {found[1]} echo requests {found[2]} were answered")
+
     def up(self, seconds: float = 10):
         """The CHILD_SA is up at both ends."""
         eventually("an IKE_SA and a CHILD_SA at charon", self.charon.up, seconds)
-        eventually("an IPsec SA of ours", self.our_spis, 3)
-        ours, theirs = self.our_spis(), self.their_spis()
-        check(ours == theirs, f"our IPsec SAs are {ours}, charon's {theirs}")
+        def same():
+            ours, theirs = self.our_spis(), self.their_spis()
+            check(ours and ours == theirs, f"ours are {ours}, charon's {theirs}")
+            return True
+        eventually("the same IPsec SAs at both ends", same, 3)
 
-    def our_spis(self) -> set[tuple[int, int]]:
-        """SPI in and out of each of our pairs."""
-        return {(sa["inbound_spi"], sa["outbound_spi"]) for sa in self.router.show("crypto ipsec sa detail")}
+    def our_spis(self) -> set[tuple[str, int]]:
+        """The SPIs of our IPsec SAs, each with its direction."""
+        return {(direction, int(sa["spi"], 16)) for session in self.router.show("crypto ipsec sa detail")
+                for direction in ("inbound", "outbound") for sa in session[direction]}
 
-    def their_spis(self) -> set[tuple[int, int]]:
-        """As our side should have them."""
-        return {(int(child["spi-out"], 16), int(child["spi-in"], 16)) for child in self.charon.children()}
+    def their_spis(self) -> set[tuple[str, int]]:
+        """Those of charon, as our side should have them."""
+        return {(ours, int(child[theirs], 16)) for child in self.charon.children()
+                for ours, theirs in (("inbound", "spi-out"), ("outbound", "spi-in"))}
 
     def traffic(self, number: int = 3):
         """What each side sealed the other opened: echo requests both ways are answered."""
@@ -154,8 +186,7 @@ class Laboratory(contextlib.ExitStack):
     def nothing_left(self, seconds: float = 5):
         """No security association at all on our side."""
         def gone():
-            for command in ("crypto ipsec sa detail", "crypto isakmp sa detail"):
-                if left := self.router.show(command):
-                    raise Failed(f"{command} still has {left}")
+            if left := self.our_spis() or self.router.show("crypto isakmp sa detail"):
+                raise Failed(f"there still is {left}")
             return True
         eventually("nothing left on our side", gone, seconds)

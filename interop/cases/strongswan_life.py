@@ -1,0 +1,211 @@
+"""The life of a security association with charon: deletes, dead peers, re-keying, restarts, fragments, refusals."""
+from harness.cases import ALL, CI, add, check, eventually
+from harness.charon import PACKAGES
+from harness.strongswan import SUITES, Laboratory, Options
+
+AES = SUITES["aes256-sha256-modp2048"]
+
+
+def running(bench, options: Options) -> Laboratory:
+    lab = Laboratory(bench, options).start()
+    lab.up()
+    lab.traffic(1)
+    return lab
+
+
+def traced(lab: Laboratory, *patterns: str):
+    for pattern in patterns:
+        lab.router.wait_line(pattern, 5)
+
+
+# Deletes
+
+def we_clear(bench, we_initiate: bool):
+    """Our delete of both reaches charon. An initiator comes back by itself, as IOS's tunnel protection does."""
+    lab = running(bench, Options(we_initiate=we_initiate))
+    before = lab.their_spis()
+    lab.router.command("clear", "crypto", "session")
+    eventually("charon lets the old CHILD_SA go", lambda: not before & lab.their_spis())
+    if we_initiate:
+        lab.up()
+        lab.traffic(1)
+    else:
+        eventually("charon has no IKE_SA left", lambda: not lab.charon.sas())
+        lab.nothing_left()
+
+
+def they_delete(bench, what: str):
+    """charon deletes; our responder has nothing left of it, and the next negotiation works."""
+    lab = running(bench, Options(we_initiate=False))
+    lab.charon.terminate(what)
+    if what == "ike":
+        lab.nothing_left()
+    else:
+        eventually("our IPsec SA is gone", lambda: not lab.our_spis())
+    traced(lab, "peer deleted it")
+    lab.charon.initiate()
+    lab.up()
+    lab.traffic(1)
+
+
+def they_delete_ours(bench, what: str):
+    """charon, the responder, deletes; our initiator comes back by itself."""
+    lab = running(bench, Options())
+    before = lab.our_spis()
+    lab.charon.terminate(what)
+    eventually("our old IPsec SA is gone", lambda: not before & lab.our_spis())
+    lab.up()
+    lab.traffic(1)
+
+
+for we in (True, False):
+    add(f"strongswan/life/delete/by-us/{'initiator' if we else 'responder'}", we_clear, we, sets=(CI, ALL), needs=PACKAGES)
+for what in ("child", "ike"):
+    add(f"strongswan/life/delete/by-charon/{what}/initiator", they_delete, what, sets=(CI, ALL), needs=PACKAGES)
+    add(f"strongswan/life/delete/by-charon/{what}/responder", they_delete_ours, what, sets=(CI, ALL), needs=PACKAGES)
+
+
+# Dead peer detection (RFC 3706)
+
+def dpd_by_charon(bench, we_initiate: bool):
+    """charon asks, we answer: nothing happens to the SA."""
+    lab = Laboratory(bench, Options(we_initiate=we_initiate))
+    lab.charon.peer.connection |= {"dpd_delay": "1s", "dpd_timeout": "4s"}
+    lab.start().up()
+    before = lab.their_spis()
+    eventually("charon got an answer", lambda: lab.charon.said(r"parsed INFORMATIONAL_V1 request \d+ \[ HASH N\(DPD_ACK\) \]"), 8)
+    check(lab.their_spis() == before, "the CHILD_SA changed")
+    lab.traffic(1)
+
+
+def dpd_by_us(bench, we_initiate: bool):
+    """We ask, charon answers; when it dies we notice, forget it, and come back when it does."""
+    lab = Laboratory(bench, Options(we_initiate=we_initiate, lines="crypto isakmp keepalive 10 2 periodic\n"))
+    lab.start().up()
+    eventually("charon was asked and answered", lambda: lab.charon.said(r"generating INFORMATIONAL_V1 request \d+ \[ HASH N\(DPD_ACK\) \]"), 15)
+    before = lab.our_spis()
+    lab.charon.kill()
+    eventually("the dead peer is noticed", lambda: not before & lab.our_spis(), 40)
+    lab.charon.start()
+    if not we_initiate:
+        lab.charon.initiate()
+    lab.up(20)
+    lab.traffic(1)
+
+
+for we in (True, False):
+    role = "initiator" if we else "responder"
+    add(f"strongswan/life/dpd/by-charon/{role}", dpd_by_charon, we, sets=(CI, ALL), needs=PACKAGES)
+    add(f"strongswan/life/dpd/by-us/{role}", dpd_by_us, we, sets=(ALL,), limit=100, needs=PACKAGES)
+
+
+# Re-keying
+
+def rekey(bench, we_initiate: bool, what: str):
+    """charon re-keys, under traffic in both directions, and not a packet is lost."""
+    lab = running(bench, Options(AES, pfs=True, we_initiate=we_initiate))
+    before = lab.their_spis()
+    sas = {sa["uniqueid"] for sa in lab.charon.sas()}
+    ping = bench.enter(lab.ping_beside(60))
+    lab.charon.rekey(what)
+    if what == "child":
+        eventually("a new CHILD_SA", lambda: lab.their_spis() - before)
+        eventually("our side has it too", lambda: lab.their_spis() - before <= lab.our_spis())
+    else:
+        eventually("a new IKE_SA", lambda: {sa["uniqueid"] for sa in lab.charon.sas()} - sas)
+    lab.all_answered(ping, 60)
+    lab.traffic(1)
+
+
+for we in (True, False):
+    for what in ("child", "ike"):
+        add(f"strongswan/life/rekey/by-charon/{what}/{'initiator' if we else 'responder'}", rekey, we, what, sets=(ALL,), needs=PACKAGES)
+
+
+# Restarts without memory
+
+def charon_restarts(bench, we_initiate: bool, how: str):
+    lab = running(bench, Options(we_initiate=we_initiate, lines="crypto isakmp keepalive 10 2 periodic\n"))
+    before = lab.our_spis()
+    lab.charon.kill() if how == "killed" else lab.charon.stop()
+    lab.charon.start()
+    if not we_initiate:
+        lab.charon.initiate()
+    eventually("our old IPsec SA is gone", lambda: not before & lab.our_spis(), 40)
+    lab.up(20)
+    lab.traffic(1)
+
+
+def we_restart(bench, we_initiate: bool, how: str):
+    lab = Laboratory(bench, Options(we_initiate=we_initiate))
+    lab.charon.peer.connection |= {"dpd_delay": "1s", "dpd_timeout": "4s", "unique": "replace"}
+    lab.charon.peer.child |= {"dpd_action": "restart", "close_action": "none"} if not we_initiate else {}
+    lab.start().up()
+    before = lab.their_spis()
+    lab.router.kill() if how == "killed" else lab.router.stop()
+    lab.router.start()
+    if not we_initiate and how == "stopped":
+        lab.charon.initiate()
+    eventually("charon's old CHILD_SA is gone", lambda: not before & lab.their_spis(), 20)
+    lab.up(20)
+    lab.traffic(1)
+
+
+for we in (True, False):
+    for how in ("killed", "stopped"):
+        role = "initiator" if we else "responder"
+        add(f"strongswan/life/restart/charon/{how}/{role}", charon_restarts, we, how, sets=(ALL,), limit=100, needs=PACKAGES)
+        add(f"strongswan/life/restart/ours/{how}/{role}", we_restart, we, how, sets=(ALL,), limit=60, needs=PACKAGES)
+
+
+# Fragments
+
+def fragmentation(bench, we_initiate: bool):
+    """charon fragments whatever it can, and reads ours."""
+    options = Options(AES, we_initiate=we_initiate, lines="crypto isakmp fragmentation\n")
+    lab = Laboratory(bench, options)
+    lab.charon.peer.connection |= {"fragmentation": "force"}
+    lab.start().up(15)
+    lab.traffic(1)
+
+
+for we in (True, False):
+    add(f"strongswan/life/fragmentation/forced/{'initiator' if we else 'responder'}", fragmentation, we, sets=(ALL,), needs=PACKAGES)
+
+
+# Refusals: what charon is set to, what we trace of it in either role
+
+def refused_ours(bench, change: dict, child: dict, patterns: tuple[str, ...]):
+    """We initiate and charon refuses: traced, and no IPsec SA at either end."""
+    lab = Laboratory(bench, Options())
+    lab.change(change, child)
+    lab.start()
+    traced(lab, *patterns)
+    check(not lab.our_spis(), "we have an IPsec SA")
+    check(not lab.charon.children(), "charon has a CHILD_SA")
+
+
+def refused_theirs(bench, change: dict, child: dict, patterns: tuple[str, ...]):
+    """charon initiates and we refuse."""
+    lab = Laboratory(bench, Options(we_initiate=False))
+    lab.change(change, child)
+    lab.start_both()
+    lab.charon.try_initiate()
+    traced(lab, *patterns)
+    check(not lab.our_spis(), "we have an IPsec SA")
+    check(not lab.charon.children(), "charon has a CHILD_SA")
+
+
+REFUSALS = {
+    "key": ({"key": "another"}, {}, ("reason|retransmit|malformed|PAYLOAD",), ("malformed|padding|does not decrypt|not decrypt|PAYLOAD|sanity",)),
+    "phase-1-proposal": ({"ike": "aes128-sha256-modp2048"}, {}, ("NO_PROPOSAL_CHOSEN|NO.PROPOSAL",), ("atts are not acceptable|no offers accepted",)),
+    "phase-2-proposal": ({"esp": "aes128-sha256"}, {}, ("PROPOSAL_NOT_CHOSEN|NO_PROPOSAL_CHOSEN|NO.PROPOSAL",), ("not supported|not acceptable|no offers accepted|phase 2 SA policy",)),
+    "pfs": ({"esp": "3des-sha1-modp768"}, {}, ("PROPOSAL_NOT_CHOSEN|NO_PROPOSAL_CHOSEN|NO.PROPOSAL",), ()),
+    "mode": ({"mode": "tunnel"}, {}, ("INVALID_ID|INVALID.ID",), ("not supported|not acceptable|phase 2 SA policy|proxy",)),
+    "selector": ({}, {"local_ts": "dynamic[udp]", "remote_ts": "dynamic[udp]"}, ("INVALID_ID|INVALID.ID",), ("not supported|not acceptable|proxy|identit",)),
+}
+for name, (change, child, ours, theirs) in REFUSALS.items():
+    add(f"strongswan/refused/{name}/initiator", refused_ours, change, child, ours, sets=(ALL,), needs=PACKAGES)
+    if name != "pfs":
+        # A proposal with PFS beyond what we ask for is no refusal.
+        add(f"strongswan/refused/{name}/responder", refused_theirs, change, child, theirs, sets=(ALL,), needs=PACKAGES)
