@@ -54,6 +54,7 @@ class Pair:
     sequence: int = 0
     opened: int = 0
     known: bool = False
+    child: dict = field(default_factory=dict)
 
     def open(self, packet: bytes) -> tuple[int, bytes]:
         inbound = {"i": "r", "r": "i"}[self.outbound]
@@ -167,7 +168,7 @@ class EspPeer:
                     with self._lock:
                         try:
                             self._received(packet)
-                        except (Refused, struct.error, OSError) as reason:
+                        except (Refused, Failed, struct.error, OSError) as reason:
                             self._refused(str(reason))
 
     def _refused(self, reason: str):
@@ -221,23 +222,29 @@ class EspPeer:
         key = b"" if self._key is None else struct.pack(">I", self._key)
         payload = struct.pack(">HH", 0x2000 if key else 0, protocol) + key + payload
         local, remote = pair.local.split("[")[0], pair.remote.split("[")[0]
+        child = self._child(pair)
         if self._charon.peer.mode == "tunnel":
-            packet = pair.seal(IPIP, ip(local, remote, GRE, payload))
+            # Behind a NAT the other end's inner address is not its outer one.
+            inner = re.match(r"\[([\d.]+)", child["remote-ts"])[1]
+            packet = pair.seal(IPIP, ip(local, inner, GRE, payload))
         else:
             packet = pair.seal(GRE, payload)
-        if ports := self._udp(remote):
-            packet = struct.pack(">HHHH", *ports, 8 + len(packet), 0) + packet
+        if child.get("encap") == "yes":
+            theirs, ours = self._ports.get(remote, (NAT_T, NAT_T))
+            packet = struct.pack(">HHHH", ours, theirs, 8 + len(packet), 0) + packet
             self._out.sendto(ip(local, remote, UDP, packet), (remote, 0))
         else:
             self._esp.sendto(packet, (remote, 0))
 
-    def _udp(self, remote: str) -> tuple[int, int] | None:
-        """Our port and its, where this child goes in UDP."""
-        child = self._charon.children()[-1]
-        if child.get("encap") != "yes":
-            return None
-        theirs, ours = self._ports.get(remote, (NAT_T, NAT_T))
-        return ours, theirs
+    def _child(self, pair: Pair) -> dict:
+        """What swanctl says of it; while charon is still installing it, of its predecessor."""
+        if not pair.child:
+            children = [child for sa in self._charon.sas() for child in sa["children"]]
+            pair.child = next((child for child in children if int(child.get("spi-in", "0"), 16) == pair.spi_in), {})
+        known = pair.child or next((one.child for one in reversed(self._log.pairs.values()) if one.child), None)
+        if not known:
+            raise Failed("charon knows no CHILD_SA of that SPI")
+        return known
 
     def ping(self, destination: str, number: int = 3, seconds: float = 5):
         """Echo requests through the tunnel, each answered."""
