@@ -1,5 +1,8 @@
 //! What the user decides.
 
+mod aggressive_mode;
+mod keyring;
+
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
@@ -8,8 +11,12 @@ use core::time::Duration;
 use crate::Identity;
 use crate::crypto::{
     BlockCipher, DiffieHellman, EncryptionAlgorithm, ExponentLength, Group, HashAlgorithm,
-    HashFunction, Provider, Secret,
+    HashFunction, Provider,
 };
+use crate::wire::IdType;
+
+pub use aggressive_mode::{AggressiveAnswer, AggressiveMode, AggressivePeer};
+pub use keyring::PreSharedKey;
 
 /// Encryption of phase 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,46 +78,6 @@ impl Policy {
         group: Group::MODP_2048,
         lifetime: 86_400,
     };
-}
-
-/// One key of the keyring: `crypto isakmp key KEY address ADDRESS MASK`.
-#[derive(Clone, Debug)]
-pub struct PreSharedKey {
-    /// Network address.
-    pub address: IpAddr,
-    /// Length of the prefix in bits; 0 for everybody of the address family.
-    pub prefix: u8,
-    /// The key.
-    pub key: Secret,
-    /// The one identity that may use this key.
-    ///
-    /// When `None`, a peer that is not behind a NAT must identify by the address that it sends
-    /// from; behind a NAT by any address that no other key is for, since the one it has is not ours
-    /// to see. Peers behind different NATs may then have the same address inside: they are told
-    /// apart by the address outside as well.
-    pub identity: Option<Identity>,
-}
-
-impl PreSharedKey {
-    /// A key for all peers in `address`/`prefix`.
-    #[must_use]
-    pub fn new(address: IpAddr, prefix: u8, key: &[u8]) -> Self {
-        Self { address, prefix, key: Secret::new(key.to_vec()), identity: None }
-    }
-
-    fn matches(&self, peer: IpAddr) -> bool {
-        match (self.address, peer) {
-            (IpAddr::V4(network), IpAddr::V4(peer)) => {
-                let differing = (u32::from(network) ^ u32::from(peer)).leading_zeros();
-                differing >= u32::from(self.prefix)
-            }
-            (IpAddr::V6(network), IpAddr::V6(peer)) => {
-                let differing = (u128::from(network) ^ u128::from(peer)).leading_zeros();
-                differing >= u32::from(self.prefix)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
 }
 
 /// UDP ports.
@@ -240,6 +207,9 @@ pub struct Limits {
     pub reassembled_octets: usize,
     /// How long the other fragments of a message are waited for.
     pub reassembly_timeout: Duration,
+    /// First messages of aggressive mode answered, a second: each is a Diffie-Hellman computation
+    /// for somebody who has proved nothing yet, not even the source address.
+    pub aggressive_modes_per_second: u32,
 }
 
 impl Default for Limits {
@@ -255,6 +225,7 @@ impl Default for Limits {
             reassemblies_per_source: 4,
             reassembled_octets: 10_000,
             reassembly_timeout: Duration::from_secs(15),
+            aggressive_modes_per_second: 50,
         }
     }
 }
@@ -293,6 +264,7 @@ pub struct Config {
     pub(crate) policies: Vec<Policy>,
     pub(crate) keyring: Vec<PreSharedKey>,
     pub(crate) identity: Option<Identity>,
+    pub(crate) aggressive_mode: AggressiveMode,
     pub(crate) ports: Ports,
     pub(crate) nat_traversal: Option<NatTraversal>,
     pub(crate) fragmentation: Option<Fragmentation>,
@@ -319,6 +291,7 @@ impl Config {
                 policies: Vec::from([Policy::STRONG]),
                 keyring,
                 identity: None,
+                aggressive_mode: AggressiveMode::default(),
                 ports: Ports::default(),
                 nat_traversal: Some(NatTraversal::default()),
                 fragmentation: None,
@@ -335,24 +308,6 @@ impl Config {
                 trace_capacity: 0,
             },
         }
-    }
-
-    /// The pre-shared key for a peer's address: the longest match.
-    pub(crate) fn pre_shared_key(&self, peer: IpAddr) -> Option<&PreSharedKey> {
-        self.keyring.iter().filter(|key| key.matches(peer)).max_by_key(|key| key.prefix)
-    }
-
-    /// Whether an unbound key may prove an address: no other key is for it, by a longer match or by
-    /// being bound to it.
-    pub(crate) fn may_prove(
-        &self,
-        key: &PreSharedKey,
-        identity: &Identity,
-        address: IpAddr,
-    ) -> bool {
-        let entry = |key: &PreSharedKey| (key.address, key.prefix);
-        self.keyring.iter().all(|other| other.identity.as_ref() != Some(identity))
-            && self.pre_shared_key(address).is_none_or(|best| entry(best) == entry(key))
     }
 
     pub(crate) const fn forces_encapsulation(&self) -> bool {
@@ -393,9 +348,15 @@ impl ConfigBuilder {
         self
     }
 
-    /// Our identity; default the local address of the SA.
+    /// Our identity, of whatever type; default the local address of the SA.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.config.identity = Some(identity);
+        self
+    }
+
+    /// Aggressive mode; default none. Read [`AggressiveMode`] before.
+    pub fn aggressive_mode(mut self, aggressive_mode: AggressiveMode) -> Self {
+        self.config.aggressive_mode = aggressive_mode;
         self
     }
 
@@ -511,6 +472,18 @@ impl ConfigBuilder {
                 return Err(ConfigError::EmptyKey { address: key.address });
             }
         }
+        for peer in &config.aggressive_mode.initiate {
+            let AggressivePeer { address, group, .. } = *peer;
+            if !config.policies.iter().any(|policy| policy.group == group) {
+                return Err(ConfigError::AggressiveGroup { address, group });
+            }
+        }
+        let bound = config.keyring.iter().filter_map(|key| key.identity.as_ref());
+        let to_peers = config.aggressive_mode.initiate.iter();
+        let ours = to_peers.filter_map(|peer| peer.identity.as_ref()).chain(&config.identity);
+        if let Some(identity) = bound.chain(ours).find(|identity| !identity.is_sound()) {
+            return Err(ConfigError::Identity { id_type: identity.id_type });
+        }
         if !(8..=256).contains(&config.nonce_len) {
             return Err(ConfigError::NonceLength { bytes: config.nonce_len });
         }
@@ -578,6 +551,21 @@ pub enum ConfigError {
     EmptyKey {
         /// The key's address.
         address: IpAddr,
+    },
+    /// An identity whose data does not fit its type (RFC 2407 §4.6.2.1): an address of another
+    /// length, nothing at all, more than 256 bytes, or a control character or space in a name.
+    #[error("an identity of type {id_type} has data that does not fit")]
+    Identity {
+        /// Its type.
+        id_type: IdType,
+    },
+    /// No policy has the group that aggressive mode with a peer is to start with.
+    #[error("no policy has {group} for aggressive mode with {address}")]
+    AggressiveGroup {
+        /// The peer's address.
+        address: IpAddr,
+        /// The group.
+        group: Group,
     },
     /// Nonces outside RFC 2409 §5.
     #[error("nonces of {bytes} bytes, 8 to 256 are allowed")]

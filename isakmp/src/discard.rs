@@ -72,6 +72,15 @@ pub enum Discard {
     /// The responder did not answer with one of our transforms, unchanged (RFC 2409 §5).
     #[error("peer chose what was not offered")]
     ChoiceNotOffered,
+    /// The configuration does not let aggressive mode be answered, or not for this identity.
+    #[error("aggressive mode is not answered: the configuration does not allow it")]
+    AggressiveModeRefused,
+    /// As many first messages of aggressive mode as configured were answered in this second.
+    #[error("{limit} aggressive modes answered in this second already")]
+    AggressiveModeLimit {
+        /// The limit.
+        limit: u32,
+    },
     /// Nothing offered is acceptable here.
     #[error("no transform of the peer's offer matches a policy")]
     NoProposalChosen,

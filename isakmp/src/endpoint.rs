@@ -1,7 +1,9 @@
 //! Tables, timers, demultiplexing and queues; no protocol rule.
 
+mod aggressive_mode;
 mod child;
 mod data_plane;
+mod first_message;
 mod fragment;
 mod informational;
 mod key_log;
@@ -66,6 +68,8 @@ pub struct Endpoint {
     reassemblies: Reassemblies,
     /// Refusals sent since an instant, within a second.
     refusals: (Instant, u32),
+    /// First messages of aggressive mode answered since an instant, within a second.
+    aggressive_modes: (Instant, u32),
     next_sa: u64,
     next_peer: u64,
     /// The next connection id of a phase 2 SA.
@@ -115,6 +119,7 @@ impl Endpoint {
             half_open_by_source: BTreeMap::new(),
             reassemblies: Reassemblies::default(),
             refusals: (now, 0),
+            aggressive_modes: (now, 0),
             next_sa: 0,
             next_peer: 0,
             next_conn: 1,
@@ -198,7 +203,7 @@ impl Endpoint {
 
 /// # Commands
 impl Endpoint {
-    /// Brings up phase 2 SAs with `remote`, after a main mode if there is no phase 1 SA. If that is
+    /// Brings up phase 2 SAs with `remote`, after a phase 1 if there is no phase 1 SA. If that is
     /// done or under way already nothing happens. The answer is a pair of [`Event::InstallSa`] or
     /// an [`Event::Failed`].
     ///
@@ -331,20 +336,22 @@ impl Endpoint {
         let (initiator, responder) = (header.initiator_cookie, header.responder_cookie);
         let known = self.by_cookies.get(&(initiator, responder)).copied();
         let outcome = match header.exchange {
-            ExchangeType::MAIN_MODE if responder.is_zero() => match known {
-                // Our own first message, sent back to us.
-                Some(_) => Err(Discard::UnknownCookies { initiator, responder }),
-                None => match self.by_first.get(&(initiator, path.remote)) {
-                    Some(&id) => self.handle_main_mode(id, path, message, datagram),
-                    None => self.handle_mm1(path, message, datagram),
-                },
-            },
-            ExchangeType::MAIN_MODE => {
+            ExchangeType::MAIN_MODE | ExchangeType::AGGRESSIVE if responder.is_zero() => {
+                match known {
+                    // Our own first message, sent back to us.
+                    Some(_) => Err(Discard::UnknownCookies { initiator, responder }),
+                    None => match self.by_first.get(&(initiator, path.remote)) {
+                        Some(&id) => self.handle_phase1(id, path, message, datagram),
+                        None => self.handle_first_message(path, message, datagram),
+                    },
+                }
+            }
+            ExchangeType::MAIN_MODE | ExchangeType::AGGRESSIVE => {
                 let waiting = || self.by_cookies.get(&(initiator, Cookie::ZERO)).copied();
                 let id = known
                     .or_else(waiting)
                     .ok_or(Discard::UnknownCookies { initiator, responder })?;
-                self.handle_main_mode(id, path, message, datagram)
+                self.handle_phase1(id, path, message, datagram)
             }
             ExchangeType::QUICK_MODE => {
                 let id = known.ok_or(Discard::UnknownCookies { initiator, responder })?;

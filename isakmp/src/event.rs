@@ -266,6 +266,10 @@ pub enum CloseReason {
     /// keys differ.
     #[error("peer did not answer our authentication: pre-shared keys may differ")]
     AuthenticationFailed,
+    /// Who answered aggressive mode was not the peer: its hash does not verify, or its identity is not
+    /// the one expected. Most likely the pre-shared keys differ.
+    #[error("peer did not prove its identity: pre-shared keys may differ")]
+    PeerNotAuthenticated,
     /// The keyring has no key for the address that a main mode would go to.
     #[error("no pre-shared key for {0}")]
     NoPreSharedKey(IpAddr),

@@ -31,6 +31,44 @@ impl Identity {
         }
     }
 
+    /// A fully qualified domain name, `hub.example.org` (ID_FQDN).
+    ///
+    /// Identities are equal if they are octet for octet, also where case means nothing in the DNS.
+    #[must_use]
+    pub fn fqdn(name: &str) -> Self {
+        Self::named(IdType::FQDN, name.as_bytes())
+    }
+
+    /// A user name with a domain, `operator@example.org` (ID_USER_FQDN).
+    #[must_use]
+    pub fn user_fqdn(name: &str) -> Self {
+        Self::named(IdType::USER_FQDN, name.as_bytes())
+    }
+
+    /// Octets that mean something to both sides alone: a group name of Cisco's remote access
+    /// (ID_KEY_ID).
+    #[must_use]
+    pub fn key_id(octets: &[u8]) -> Self {
+        Self::named(IdType::KEY_ID, octets)
+    }
+
+    fn named(id_type: IdType, data: &[u8]) -> Self {
+        Self { id_type, data: Bytes::copy_from_slice(data) }
+    }
+
+    /// Whether the data fits the type, as far as it is one of ours to configure.
+    pub(crate) fn is_sound(&self) -> bool {
+        match self.id_type {
+            IdType::IPV4_ADDR | IdType::IPV6_ADDR => self.as_address().is_some(),
+            // RFC 2407 §4.6.2.3: no terminators.
+            IdType::FQDN | IdType::USER_FQDN => {
+                let graphic = |octet: &u8| octet.is_ascii_graphic() || !octet.is_ascii();
+                (1..=256).contains(&self.data.len()) && self.data.iter().all(graphic)
+            }
+            _ => (1..=256).contains(&self.data.len()),
+        }
+    }
+
     /// The address, if the identity is one.
     #[must_use]
     pub fn as_address(&self) -> Option<IpAddr> {

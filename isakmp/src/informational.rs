@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::main_mode::owned;
 use crate::output::Output;
+use crate::phase1::owned;
 use crate::phase1::{self, Established, Negotiation};
 use crate::wire::{
     Chain, Content, Doi, ExchangeType, Header, Message, MessageId, Notification, NotifyType,

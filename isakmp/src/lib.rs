@@ -24,6 +24,7 @@ pub mod crypto;
 
 pub mod cisco;
 
+mod aggressive_mode;
 mod config;
 mod dead_peer_detection;
 mod discard;
@@ -44,8 +45,9 @@ mod trace;
 mod view;
 
 pub use config::{
-    Config, ConfigBuilder, ConfigError, DeadPeerDetection, Encryption, Fragmentation, Jobs, Limits,
-    NatTraversal, Policy, Ports, PreSharedKey, Rekeying, Retransmission,
+    AggressiveAnswer, AggressiveMode, AggressivePeer, Config, ConfigBuilder, ConfigError,
+    DeadPeerDetection, Encryption, Fragmentation, Jobs, Limits, NatTraversal, Policy, Ports,
+    PreSharedKey, Rekeying, Retransmission,
 };
 pub use discard::{Deviation, Discard};
 pub use endpoint::{ConnectError, Endpoint, Phase1Key};

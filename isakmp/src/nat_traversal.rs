@@ -4,6 +4,10 @@
 //!   MM1, MM2   vendor ids: the responder answers with the one it chose
 //!   MM3, MM4   NAT-D: hash of the receiver's address, then of the sender's
 //!   MM5 on     UDP 4500 with the non-ESP marker, if a NAT was found
+//!
+//!   AM1, AM2   vendor ids
+//!   AM2, AM3   NAT-D
+//!   AM3 on     UDP 4500
 //! ```
 
 use alloc::vec::Vec;
@@ -14,8 +18,10 @@ use bytes::Bytes;
 use crate::crypto::{HashFunction, nat_detection_hash};
 use crate::output::Output;
 use crate::phase1::Negotiation;
-use crate::wire::{EncapsulationMode, NatNumbering, Payload, Payloads, Received, Vendor, VendorId};
-use crate::{Mode, Nat, Path, Role, Trace, Transport};
+use crate::wire::{
+    Cookie, EncapsulationMode, NatNumbering, Payload, Payloads, Received, Vendor, VendorId,
+};
+use crate::{Config, Mode, Nat, Path, Trace, Transport};
 
 /// The document that both sides follow, the preferred one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +111,14 @@ pub(crate) fn detection_payloads(
     [theirs, ours].map(|hash| Payload::NatDetection(numbering, hash.into())).into()
 }
 
+/// An exchange as it is seen from here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) cookies: (Cookie, Cookie),
+    pub(crate) path: &'a Path,
+    pub(crate) config: &'a Config,
+}
+
 /// What the peer's NAT-D payloads say.
 #[derive(Debug)]
 pub(crate) struct Detection {
@@ -120,14 +134,14 @@ pub(crate) fn detect(
     version: Option<NatTraversalVersion>,
     payloads: &Payloads<'_>,
     hash: &dyn HashFunction,
-    sa: &Negotiation,
+    seen: &Seen<'_>,
 ) -> Detection {
     let mut notes = Vec::new();
     let Some(version) = version else {
         return Detection { nat: Nat::default(), udp: false, notes };
     };
     let expected = |address: SocketAddr| {
-        let (initiator, responder) = sa.cookies();
+        let (initiator, responder) = seen.cookies;
         nat_detection_hash(hash, initiator.0, responder.0, address.ip(), address.port())
     };
     let payload = version.numbering().detection();
@@ -139,12 +153,12 @@ pub(crate) fn detect(
     let Some((ours, theirs)) = received.split_first() else {
         return Detection { nat: Nat::default(), udp: false, notes };
     };
-    let local_matches = expected(sa.path.local).verify(ours);
-    let remote = expected(sa.path.remote);
+    let local_matches = expected(seen.path.local).verify(ours);
+    let remote = expected(seen.path.remote);
     let remote_matches = theirs.iter().any(|hash| remote.verify(hash));
     let nat = Nat { local: !local_matches, remote: !remote_matches };
     let udp =
-        nat.found() || sa.config.forces_encapsulation() || sa.path.transport == Transport::NatT;
+        nat.found() || seen.config.forces_encapsulation() || seen.path.transport == Transport::NatT;
     let note = |index, matches, result| Trace::NatDetection { payload, index, matches, result };
     notes.push(note(0, local_matches, None));
     for (place, hash) in theirs.iter().enumerate() {
@@ -165,16 +179,8 @@ pub(crate) fn floated(sa: &Negotiation) -> Path {
     Path { local, remote, transport: Transport::NatT }
 }
 
-/// The vendor ids of a message's sender, as records.
-pub(crate) fn vendor_id_notes(
-    payloads: &Payloads<'_>,
-    sa: &Negotiation,
-    sender: Role,
-) -> Vec<Trace> {
-    let cookie = match sender {
-        Role::Initiator => sa.initiator_cookie,
-        Role::Responder => sa.responder_cookie,
-    };
+/// The vendor ids of a message, as records; `cookie` is its sender's.
+pub(crate) fn vendor_id_notes(payloads: &Payloads<'_>, cookie: Cookie) -> Vec<Trace> {
     payloads
         .iter()
         .filter_map(|received| {

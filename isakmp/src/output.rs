@@ -36,6 +36,8 @@ pub(crate) enum Timer {
     ChildRekey(u32),
     /// A phase 2 SA ends.
     ChildExpire(u32),
+    /// Quick modes have waited for aggressive mode's last message to arrive.
+    FirstQuickMode(PeerId),
     /// The peer has been silent.
     DeadPeer(PeerId),
     /// The NAT's mapping wants to be kept.

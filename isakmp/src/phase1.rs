@@ -1,5 +1,9 @@
 //! A phase 1 SA, from its first message to its end.
 
+mod authentication;
+mod exchange;
+pub(crate) mod offer;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -18,8 +22,14 @@ use crate::wire::{
 };
 use crate::{
     CoarseState, Config, Discard, Fragmentation, Identity, Nat, Path, PeerId, Policy, PreSharedKey,
-    Role, StateKind, main_mode,
+    Role, StateKind, aggressive_mode, main_mode,
 };
+
+pub(crate) use authentication::{
+    Authentication, Keyed, Transcript, authenticate, check_floated, check_identity, id_and_hash,
+    id_trace, own_id, push_initial_contact, trace_own_id,
+};
+pub(crate) use exchange::{Unusable, Waiting, clear, message, nonce, one, owned, send};
 
 /// Our name for a phase 1 SA; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +40,11 @@ pub(crate) struct SaId(pub(crate) u64);
 pub(crate) struct Negotiation {
     /// The configuration that it started with, and keeps.
     pub(crate) config: Arc<Config>,
-    /// The pre-shared key for the peer, found when the negotiation started.
+    /// The pre-shared key for the peer: found by its address when the negotiation started, or by its
+    /// identity in aggressive mode.
     pub(crate) key: PreSharedKey,
+    /// Our identity, `None` for our address.
+    pub(crate) identity: Option<Identity>,
     pub(crate) role: Role,
     pub(crate) initiator_cookie: Cookie,
     pub(crate) responder_cookie: Cookie,
@@ -48,8 +61,11 @@ pub(crate) struct Negotiation {
     pub(crate) first: Option<(Cookie, SocketAddr)>,
     /// How long messages are cut, once the peer has said that it takes fragments.
     pub(crate) fragments: Option<Fragmentation>,
-    /// What waits to be answered.
+    /// What waits to be answered. The last message of aggressive mode is answered by whatever comes
+    /// next.
     pub(crate) sent: Option<Sent>,
+    /// Whether somebody answered aggressive mode without proving to be the peer.
+    pub(crate) disproved: bool,
     /// The last message accepted, and our answer once it is there.
     pub(crate) answered: Option<Answered>,
 }
@@ -104,6 +120,8 @@ pub(crate) struct Phase1 {
 pub(crate) enum Phase1State {
     Initiator(main_mode::initiator::State),
     Responder(main_mode::responder::State),
+    AggressiveInitiator(aggressive_mode::initiator::State),
+    AggressiveResponder(aggressive_mode::responder::State),
     Established(Box<Established>),
 }
 
@@ -112,6 +130,8 @@ impl Phase1State {
         match self {
             Self::Initiator(state) => state.kind(),
             Self::Responder(state) => state.kind(),
+            Self::AggressiveInitiator(state) => state.kind(),
+            Self::AggressiveResponder(state) => state.kind(),
             Self::Established(_) => StateKind::IkePhase1Complete,
         }
     }
@@ -120,6 +140,8 @@ impl Phase1State {
         match self {
             Self::Initiator(state) => state.coarse(),
             Self::Responder(state) => state.coarse(),
+            Self::AggressiveInitiator(state) => state.coarse(),
+            Self::AggressiveResponder(state) => state.coarse(),
             Self::Established(_) => CoarseState::QuickModeIdle,
         }
     }
@@ -127,8 +149,43 @@ impl Phase1State {
     pub(crate) const fn established(&self) -> Option<&Established> {
         match self {
             Self::Established(established) => Some(established),
-            Self::Initiator(_) | Self::Responder(_) => None,
+            Self::Initiator(_)
+            | Self::Responder(_)
+            | Self::AggressiveInitiator(_)
+            | Self::AggressiveResponder(_) => None,
         }
+    }
+
+    /// What both sides agreed on, as far as they have.
+    pub(crate) fn policy(&self) -> Option<Policy> {
+        match self {
+            Self::Initiator(state) => state.agreed().map(|agreed| agreed.policy),
+            Self::Responder(state) => Some(state.agreed().policy),
+            Self::AggressiveInitiator(state) => state.agreed().map(|agreed| agreed.policy),
+            Self::AggressiveResponder(state) => Some(state.agreed().policy),
+            Self::Established(sa) => Some(sa.policy),
+        }
+    }
+
+    /// The job that is out.
+    pub(crate) const fn waiting(&self) -> Option<Waiting> {
+        match self {
+            Self::Initiator(state) => state.waiting(),
+            Self::Responder(state) => state.waiting(),
+            Self::AggressiveInitiator(state) => state.waiting(),
+            Self::AggressiveResponder(state) => state.waiting(),
+            Self::Established(_) => None,
+        }
+    }
+
+    /// Whether the peer started it and it is half-open.
+    pub(crate) const fn half_open_responder(&self) -> bool {
+        matches!(self, Self::Responder(_) | Self::AggressiveResponder(_))
+    }
+
+    /// Whether we started it and it is half-open.
+    pub(crate) const fn half_open_initiator(&self) -> bool {
+        matches!(self, Self::Initiator(_) | Self::AggressiveInitiator(_))
     }
 }
 
@@ -143,6 +200,8 @@ pub(crate) struct Established {
     pub(crate) announce_lifetime: bool,
     pub(crate) since: Instant,
     pub(crate) identity: Identity,
+    /// Whether the pre-shared key is bound to this identity.
+    pub(crate) bound: bool,
     pub(crate) nat: Nat,
     /// The document by which ESP goes in UDP, if it does.
     pub(crate) udp: Option<NatTraversalVersion>,
@@ -165,7 +224,7 @@ impl Established {
     /// anybody behind another NAT may have as well.
     pub(crate) fn outside_address(&self, sa: &Negotiation) -> Option<IpAddr> {
         let seen = sa.path.remote.ip();
-        let inside = sa.key.identity.is_none() && self.identity.as_address() != Some(seen);
+        let inside = !self.bound && self.identity.as_address() != Some(seen);
         (inside && self.nat.remote).then_some(seen)
     }
 }

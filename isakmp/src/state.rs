@@ -37,6 +37,14 @@ pub enum StateKind {
     IkeInitiatorMm5,
     /// MM6 received.
     IkeInitiatorMm6,
+    /// AM1 sent.
+    IkeInitiatorAm1,
+    /// AM2 received.
+    IkeInitiatorAm2,
+    /// AM1 received.
+    IkeResponderAm1,
+    /// AM2 sent.
+    IkeResponderAm2,
     /// MM1 received.
     IkeResponderMm1,
     /// MM2 sent.
@@ -75,6 +83,10 @@ impl StateKind {
             Self::IkeInitiatorMm4 => "IKE_I_MM4",
             Self::IkeInitiatorMm5 => "IKE_I_MM5",
             Self::IkeInitiatorMm6 => "IKE_I_MM6",
+            Self::IkeInitiatorAm1 => "IKE_I_AM1",
+            Self::IkeInitiatorAm2 => "IKE_I_AM2",
+            Self::IkeResponderAm1 => "IKE_R_AM1",
+            Self::IkeResponderAm2 => "IKE_R_AM2",
             Self::IkeResponderMm1 => "IKE_R_MM1",
             Self::IkeResponderMm2 => "IKE_R_MM2",
             Self::IkeResponderMm3 => "IKE_R_MM3",
@@ -109,6 +121,12 @@ pub enum CoarseState {
     SaSetup,
     /// Keys are exchanged.
     KeyExchange,
+    /// Aggressive mode: nothing has been sent.
+    AggressiveNoState,
+    /// Aggressive mode: the first messages are exchanged, and the SA is not authenticated.
+    AggressiveInitExchange,
+    /// Aggressive mode: the SA is authenticated.
+    AggressiveAuthenticated,
     /// Phase 1 is complete.
     QuickModeIdle,
 }
@@ -120,6 +138,9 @@ impl fmt::Display for CoarseState {
             Self::NoState => "MM_NO_STATE",
             Self::SaSetup => "MM_SA_SETUP",
             Self::KeyExchange => "MM_KEY_EXCH",
+            Self::AggressiveNoState => "AG_NO_STATE",
+            Self::AggressiveInitExchange => "AG_INIT_EXCH",
+            Self::AggressiveAuthenticated => "AG_AUTH",
             Self::QuickModeIdle => "QM_IDLE",
         })
     }
@@ -153,6 +174,10 @@ impl fmt::Display for MajorInput {
 pub enum MinorInput {
     /// An SA is asked for.
     SaRequestMainMode,
+    /// An SA is asked for, by aggressive mode.
+    SaRequestAggressiveMode,
+    /// An aggressive mode message.
+    AggressiveModeExchange,
     /// A main mode message.
     MainModeExchange,
     /// Work on a main mode message.
@@ -175,6 +200,8 @@ impl fmt::Display for MinorInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::SaRequestMainMode => "IKE_SA_REQ_MM",
+            Self::SaRequestAggressiveMode => "IKE_SA_REQ_AM",
+            Self::AggressiveModeExchange => "IKE_AM_EXCH",
             Self::MainModeExchange => "IKE_MM_EXCH",
             Self::ProcessMainMode => "IKE_PROCESS_MAIN_MODE",
             Self::ProcessComplete => "IKE_PROCESS_COMPLETE",

@@ -59,6 +59,11 @@ pub enum Trace {
     },
     /// `beginning Main Mode exchange`.
     BeginningMainMode,
+    /// `beginning Aggressive Mode exchange`.
+    BeginningAggressiveMode,
+    /// `Unable to initiate or respond to Aggressive Mode while disabled`: the configuration does not
+    /// let us answer.
+    AggressiveModeDisabled,
 
     // -- state machines --
     /// Two lines: `Input = …` and `Old State = …  New State = …`; with a message ID the first

@@ -120,6 +120,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// Leniencies.
     pub deviations: u64,
+    /// First messages of aggressive mode that the configuration does not let us answer.
+    pub aggressive_modes_refused: u64,
     /// Phase 1 SAs completed.
     pub phase1_completed: u64,
     /// Negotiations that failed.

@@ -45,6 +45,13 @@ impl fmt::Display for Debug<'_> {
                 vendor_id_constructed(f, &VendorId::new(&vendor_id[..]))
             }
             Trace::BeginningMainMode => write!(f, "ISAKMP:({id}): beginning Main Mode exchange"),
+            Trace::BeginningAggressiveMode => {
+                write!(f, "ISAKMP:({id}): beginning Aggressive Mode exchange")
+            }
+            Trace::AggressiveModeDisabled => {
+                write!(f, "ISAKMP:({id}):Unable to initiate or respond to Aggressive Mode ")?;
+                f.write_str("while disabled")
+            }
 
             Trace::Transition { node, major, minor, old, new } => {
                 write!(f, "ISAKMP:({id}):")?;

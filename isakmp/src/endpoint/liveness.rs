@@ -79,7 +79,7 @@ impl Endpoint {
             self.output.timers.set(Timer::DeadPeer(peer_id), due);
             return;
         }
-        self.start_main_mode(peer_id);
+        self.start_phase1(peer_id);
         self.output.timers.set(Timer::DeadPeer(peer_id), now + dpd.interval);
     }
 

@@ -181,6 +181,7 @@ impl Endpoint {
         self.forget_name(id, peer.name);
         self.output.timers.cancel(&Timer::DeadPeer(id));
         self.output.timers.cancel(&Timer::Keepalive(id));
+        self.output.timers.cancel(&Timer::FirstQuickMode(id));
         self.output.event(Event::PeerDown { peer: id, reason });
     }
 

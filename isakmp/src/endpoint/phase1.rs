@@ -1,23 +1,26 @@
 //! Phase 1 SAs: start, establishment, renegotiation, end.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use dmvpn_time::Instant;
 
+use crate::aggressive_mode::{initiator as am_initiator, responder as am_responder};
 use crate::crypto::{Job, JobResult};
-use crate::main_mode::{self, initiator, responder};
+use crate::main_mode::{initiator, responder};
 use crate::output::Timer;
-use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId, Sent};
+use crate::phase1::offer::lifetime_attributes;
+use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId, Sent, Waiting};
 use crate::quick_mode::offer;
 use crate::wire::{
-    Cookie, Delete, Message, Notification, NotifyType, Payload, ProtocolId, ResponderLifetime,
-    phase1,
+    Cookie, Delete, ExchangeType, Message, Notification, NotifyType, Payload, ProtocolId,
+    ResponderLifetime, phase1,
 };
 use crate::{
-    CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, PreSharedKey, Role,
-    StateKind, Trace, Transport, informational,
+    CloseReason, Discard, Event, Jobs, MajorInput, MinorInput, Path, PeerId, Role, StateKind,
+    Trace, Transport, informational,
 };
 
 use super::Endpoint;
@@ -28,17 +31,19 @@ use super::child::REKEY_RETRY;
 const ESTABLISHED_PER_PEER: usize = 8;
 
 impl Endpoint {
-    fn next_sa(&mut self) -> SaId {
+    pub(super) fn next_sa(&mut self) -> SaId {
         self.next_sa = self.next_sa.saturating_add(1);
         SaId(self.next_sa)
     }
 
-    /// Starts a main mode to a peer, unless one is under way.
-    pub(super) fn start_main_mode(&mut self, peer_id: PeerId) {
+    /// Starts phase 1 with a peer, unless that is under way: aggressive mode if the configuration names
+    /// it, else main mode.
+    pub(super) fn start_phase1(&mut self, peer_id: PeerId) {
         let Some(peer) = self.peers.get(&peer_id) else { return };
-        let under_way = peer.phase1.iter().any(|id| {
-            self.phase1.get(id).is_some_and(|sa| matches!(sa.state, Phase1State::Initiator(_)))
-        });
+        let under_way = peer
+            .phase1
+            .iter()
+            .any(|id| self.phase1.get(id).is_some_and(|sa| sa.state.half_open_initiator()));
         if under_way {
             return;
         }
@@ -57,7 +62,7 @@ impl Endpoint {
         let remote = path.remote.ip();
         let Some(key) = config.pre_shared_key(remote).cloned() else {
             self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
-            self.no_main_mode(peer_id, CloseReason::NoPreSharedKey(remote));
+            self.no_phase1(peer_id, CloseReason::NoPreSharedKey(remote));
             return;
         };
         let replaces: Vec<SaId> = peer.current.into_iter().collect();
@@ -67,6 +72,7 @@ impl Endpoint {
         let id = self.next_sa();
         let initiator_cookie = self.output.cookie();
         let mut negotiation = Negotiation {
+            identity: self.output.config.identity.clone(),
             config: Arc::clone(&self.output.config),
             key,
             role: Role::Initiator,
@@ -81,24 +87,29 @@ impl Endpoint {
             first: None,
             fragments: None,
             sent: None,
+            disproved: false,
             answered: None,
         };
         self.output.trace(&negotiation, Trace::RequestProfile);
         self.output.trace(&negotiation, Trace::PeerCreated);
         self.output.trace(&negotiation, Trace::Ports);
-        self.output.trace(&negotiation, Trace::NoAggressiveMode);
-        let state = initiator::start(&mut negotiation, &mut self.output);
+        let aggressive = self.start_aggressive_mode(&mut negotiation);
+        let state = aggressive.unwrap_or_else(|| {
+            self.output.trace(&negotiation, Trace::NoAggressiveMode);
+            let state = initiator::start(&mut negotiation, &mut self.output);
+            Phase1State::Initiator(state)
+        });
         self.by_cookies.insert(negotiation.cookies(), id);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.phase1.insert(id);
         }
         self.arm_half_open(id, &negotiation);
-        self.phase1.insert(id, Phase1 { negotiation, state: Phase1State::Initiator(state) });
+        self.phase1.insert(id, Phase1 { negotiation, state });
         self.after_step(id);
     }
 
-    /// A main mode cannot even start. What waited for it fails, unless there is an SA still.
-    fn no_main_mode(&mut self, peer_id: PeerId, reason: CloseReason) {
+    /// Phase 1 cannot even start. What waited for it fails, unless there is an SA still.
+    fn no_phase1(&mut self, peer_id: PeerId, reason: CloseReason) {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         if peer.current.is_none() {
             let wanted = core::mem::take(&mut peer.wanted);
@@ -109,147 +120,13 @@ impl Endpoint {
         self.reap_peer(peer_id, reason);
     }
 
-    fn arm_half_open(&mut self, id: SaId, negotiation: &Negotiation) {
+    pub(super) fn arm_half_open(&mut self, id: SaId, negotiation: &Negotiation) {
         let deadline = self.output.now + negotiation.config.limits.half_open_timeout;
         self.output.timers.set(Timer::HalfOpen(id), deadline);
     }
 
-    /// Answers MM1.
-    pub(super) fn handle_mm1(
-        &mut self,
-        path: Path,
-        message: &Message<'_>,
-        datagram: &[u8],
-    ) -> Result<(), Discard> {
-        let source_address = path.remote.ip();
-        let config = Arc::clone(&self.output.config);
-        self.output.trace_on(
-            &path,
-            0,
-            Trace::Received {
-                role: None,
-                state: crate::CoarseState::NewSa,
-                dport: path.local.port(),
-                sport: path.remote.port(),
-            },
-        );
-        let full = self.half_open >= config.limits.half_open;
-        let limit = config.limits.half_open_per_source;
-        let full_of_source =
-            self.half_open_by_source.get(&source_address).is_some_and(|count| *count >= limit);
-        let evicted = if full_of_source {
-            let refusal = Discard::HalfOpenLimitPerSource { source_address, limit };
-            Some(self.oldest_unproved(Some(source_address)).ok_or(refusal)?)
-        } else if full {
-            let limit = config.limits.half_open;
-            Some(self.oldest_unproved(None).ok_or(Discard::HalfOpenLimit { limit })?)
-        } else {
-            None
-        };
-        let key = match self.may_negotiate(&path) {
-            Ok(key) => key.clone(),
-            Err(discard) => {
-                if let Discard::NoPreSharedKey(_) = discard {
-                    self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
-                }
-                return Err(discard);
-            }
-        };
-        let mut negotiation = Negotiation {
-            config,
-            key,
-            role: Role::Responder,
-            initiator_cookie: message.header.initiator_cookie,
-            responder_cookie: Cookie::ZERO,
-            path,
-            connection: 0,
-            started: self.output.now,
-            peer: None,
-            initial_contact: false,
-            replaces: Vec::new(),
-            first: Some((message.header.initiator_cookie, path.remote)),
-            fragments: None,
-            sent: None,
-            answered: Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None }),
-        };
-        let mut notes = Vec::new();
-        let accepted = match responder::check(message, &negotiation, &mut notes) {
-            Ok(accepted) => accepted,
-            Err(discard) => {
-                self.output.trace_all(&negotiation, notes);
-                if discard == Discard::NoProposalChosen && self.may_refuse() {
-                    self.output.trace(&negotiation, Trace::Discarded(discard));
-                    let notify_type = NotifyType::NO_PROPOSAL_CHOSEN;
-                    let refusal = informational::refusal(message, notify_type, &mut self.output);
-                    let sent = Trace::NotifySent { notify_type, protected: false };
-                    self.output.trace(&negotiation, sent);
-                    self.output.transmit(path, refusal);
-                    return Ok(());
-                }
-                return Err(discard);
-            }
-        };
-        if let Some(evicted) = evicted {
-            self.remove_phase1(evicted, CloseReason::Evicted, false);
-        }
-        let id = self.next_sa();
-        negotiation.responder_cookie = self.output.cookie();
-        let state = responder::start(accepted, &mut negotiation, &mut self.output);
-        self.by_cookies.insert(negotiation.cookies(), id);
-        self.by_first.insert((negotiation.initiator_cookie, path.remote), id);
-        self.half_open = self.half_open.saturating_add(1);
-        let count = self.half_open_by_source.entry(source_address).or_default();
-        *count = count.saturating_add(1);
-        self.arm_half_open(id, &negotiation);
-        self.phase1.insert(id, Phase1 { negotiation, state: Phase1State::Responder(state) });
-        self.after_step(id);
-        Ok(())
-    }
-
-    /// Whether there is anything to negotiate with who sends from there, and the key to do so.
-    pub(super) fn may_negotiate(&self, path: &Path) -> Result<&PreSharedKey, Discard> {
-        let source_address = path.remote.ip();
-        let wanted = |terms: &Arc<crate::Protection>| {
-            terms.local == path.local.ip()
-                && match terms.remote {
-                    crate::Remote::Any => true,
-                    crate::Remote::Host(remote) => remote == source_address,
-                }
-        };
-        if !self.protections.values().any(wanted) {
-            return Err(Discard::NoProtection);
-        }
-        let key = self.output.config.pre_shared_key(source_address);
-        key.ok_or(Discard::NoPreSharedKey(source_address))
-    }
-
-    /// The oldest half-open SA, of a source or of all, whose initiator has not shown by MM3 that it
-    /// receives what is sent to its address: a forger's give way to newer ones, so that they lock
-    /// nobody out.
-    fn oldest_unproved(&self, source: Option<core::net::IpAddr>) -> Option<SaId> {
-        let unproved = |(id, sa): (&SaId, &Phase1)| {
-            let from = sa.negotiation.path.remote.ip();
-            let sent_mm2 = matches!(sa.state, Phase1State::Responder(responder::State::SentMm2(_)));
-            (sent_mm2 && source.is_none_or(|source| source == from)).then_some(*id)
-        };
-        self.phase1.iter().find_map(unproved)
-    }
-
-    /// Whether another refusal may be sent in this second.
-    fn may_refuse(&mut self) -> bool {
-        let now = self.output.now;
-        let (since, count) = self.refusals;
-        let within = now.saturating_duration_since(since).as_secs() == 0;
-        let count = if within { count } else { 0 };
-        if count >= self.output.config.limits.refusals_per_second {
-            return false;
-        }
-        self.refusals = (if within { since } else { now }, count.saturating_add(1));
-        true
-    }
-
-    /// A main mode message after the first.
-    pub(super) fn handle_main_mode(
+    /// A phase 1 message after the first.
+    pub(super) fn handle_phase1(
         &mut self,
         id: SaId,
         path: Path,
@@ -292,28 +169,44 @@ impl Endpoint {
         enum Accepted {
             Initiator(initiator::Accepted),
             Responder(responder::Accepted),
+            AggressiveInitiator(Box<am_initiator::AcceptedAm2>),
+            AggressiveResponder(Box<am_responder::AcceptedAm3>),
         }
-        let accepted = match state {
-            Phase1State::Initiator(state) => {
+        let accepted = match (state, message.header.exchange) {
+            (Phase1State::Initiator(state), ExchangeType::MAIN_MODE) => {
                 Accepted::Initiator(state.check(message, &path, negotiation)?)
             }
-            Phase1State::Responder(state) => {
+            (Phase1State::Responder(state), ExchangeType::MAIN_MODE) => {
                 Accepted::Responder(state.check(message, &path, negotiation)?)
             }
-            Phase1State::Established(_) => {
-                return Err(Discard::UnexpectedState { state: state.kind() });
+            (Phase1State::AggressiveInitiator(state), ExchangeType::AGGRESSIVE) => {
+                match state.check(message, &path, negotiation) {
+                    Ok(accepted) => Accepted::AggressiveInitiator(accepted),
+                    Err(discard) => return self.disproved(id, message, discard),
+                }
+            }
+            (Phase1State::AggressiveResponder(state), ExchangeType::AGGRESSIVE) => {
+                Accepted::AggressiveResponder(state.check(message, &path, negotiation)?)
+            }
+            (state, _) => return Err(Discard::UnexpectedState { state: state.kind() }),
+        };
+        let proved = match &accepted {
+            Accepted::Initiator(initiator::Accepted::Mm6(proof)) => Some(proof.identity()),
+            Accepted::AggressiveInitiator(am2) => Some(am2.identity()),
+            Accepted::Initiator(_) | Accepted::Responder(_) | Accepted::AggressiveResponder(_) => {
+                None
             }
         };
         // Its SAs and its owner's wishes belong to who it was: a peer with a name keeps it.
-        if let Accepted::Initiator(initiator::Accepted::Mm6(authentication)) = &accepted
+        if let Some(proved) = proved
             && let Some(known) = negotiation
                 .peer
                 .and_then(|peer| self.peers.get(&peer))
                 .and_then(|peer| peer.identity.as_ref())
-            && known != authentication.identity()
+            && known != proved
         {
-            let proved = authentication.identity().clone();
-            return Err(Discard::IdentityChanged { peer: known.clone(), proved });
+            let (peer, proved) = (known.clone(), proved.clone());
+            return Err(Discard::IdentityChanged { peer, proved });
         }
         let Some(Phase1 { mut negotiation, state }) = self.phase1.remove(&id) else {
             return Ok(());
@@ -327,6 +220,12 @@ impl Endpoint {
                 state.advance(accepted, &mut negotiation, output)
             }
             (Phase1State::Responder(state), Accepted::Responder(accepted)) => {
+                state.advance(accepted, &mut negotiation, output)
+            }
+            (Phase1State::AggressiveInitiator(state), Accepted::AggressiveInitiator(accepted)) => {
+                Phase1State::AggressiveInitiator(state.advance(accepted, &mut negotiation, output))
+            }
+            (Phase1State::AggressiveResponder(state), Accepted::AggressiveResponder(accepted)) => {
                 state.advance(accepted, &mut negotiation, output)
             }
             (state, _) => state,
@@ -357,12 +256,7 @@ impl Endpoint {
                     self.output.timers.cancel(&Timer::Retransmit(id));
                 }
             }
-            let waiting = match state {
-                Phase1State::Initiator(state) => state.waiting(),
-                Phase1State::Responder(state) => state.waiting(),
-                Phase1State::Established(_) => None,
-            };
-            if let Some(main_mode::Waiting(job)) = waiting {
+            if let Some(Waiting(job)) = state.waiting() {
                 self.jobs.insert(job, (id, None));
             }
         }
@@ -404,16 +298,26 @@ impl Endpoint {
             Phase1State::Responder(state) => {
                 state.resume(agreement, &mut negotiation, output).map(Phase1State::Responder)
             }
+            Phase1State::AggressiveInitiator(state) => {
+                state.resume(agreement, &mut negotiation, output)
+            }
+            Phase1State::AggressiveResponder(state) => state
+                .resume(agreement, &mut negotiation, output)
+                .map(Phase1State::AggressiveResponder),
             Phase1State::Established(sa) => Ok(Phase1State::Established(sa)),
         };
         // Each job computes what its state asks for.
         let Ok(state) = state else { return Err(Discard::StaleJob) };
+        let established = state.established().is_some();
         self.phase1.insert(id, Phase1 { negotiation, state });
+        if established {
+            self.established(id);
+        }
         self.after_step(id);
         Ok(())
     }
 
-    /// A main mode is complete.
+    /// Phase 1 is complete.
     fn established(&mut self, id: SaId) {
         let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
             self.phase1.get(&id)
@@ -475,6 +379,7 @@ impl Endpoint {
         if let Some(seconds) = announce {
             self.announce_phase1_lifetime(id, seconds);
         }
+        self.delay_quick_mode(peer_id, id);
         self.start_wanted(peer_id);
         if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
             let input = (MajorInput::Internal, MinorInput::Phase1Complete);
@@ -609,7 +514,7 @@ impl Endpoint {
         else {
             return;
         };
-        let attributes = Vec::from(main_mode::offer::lifetime_attributes(seconds));
+        let attributes = Vec::from(lifetime_attributes(seconds));
         let data = ResponderLifetime { attributes }.encode().unwrap_or_default();
         let notification = Payload::Notification(Notification::isakmp(
             NotifyType::RESPONDER_LIFETIME,
@@ -673,9 +578,7 @@ impl Endpoint {
             let delete = Payload::Delete(Delete::isakmp(initiator, responder));
             informational::send(negotiation, sa, &[delete], &mut self.output);
         }
-        let half_open =
-            matches!(self.phase1.get(&id), Some(Phase1 { state: Phase1State::Responder(_), .. }));
-        if half_open {
+        if self.phase1.get(&id).is_some_and(|sa| sa.state.half_open_responder()) {
             self.release_half_open(id);
         }
         let Some(Phase1 { negotiation, state }) = self.phase1.remove(&id) else { return };
@@ -704,12 +607,7 @@ impl Endpoint {
         ] {
             self.output.timers.cancel(&timer);
         }
-        let waiting = match &state {
-            Phase1State::Initiator(state) => state.waiting(),
-            Phase1State::Responder(state) => state.waiting(),
-            Phase1State::Established(_) => None,
-        };
-        if let Some(main_mode::Waiting(job)) = waiting {
+        if let Some(Waiting(job)) = state.waiting() {
             self.jobs.remove(&job);
             // Nobody needs to run what nobody waits for.
             self.output.jobs.retain(|queued| queued.id() != job);

@@ -8,8 +8,8 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, DiffieHellmanError};
-use crate::main_mode::Waiting;
 use crate::output::Timer;
+use crate::phase1::Waiting;
 use crate::phase1::{Answered, Phase1, Phase1State, SaId};
 use crate::quick_mode::responder::{self, Refusal};
 use crate::quick_mode::{self, Exchange, Outcome, QuickMode, State, proxies};
@@ -36,12 +36,15 @@ impl Endpoint {
         if peer.current.is_some() {
             self.start_wanted(peer_id);
         } else {
-            self.start_main_mode(peer_id);
+            self.start_phase1(peer_id);
         }
     }
 
     /// Starts the quick modes that waited for phase 1, as many as may be under way.
     pub(super) fn start_wanted(&mut self, peer_id: PeerId) {
+        if self.output.timers.get(&Timer::FirstQuickMode(peer_id)).is_some() {
+            return;
+        }
         loop {
             let Some(peer) = self.peers.get_mut(&peer_id) else { return };
             let Some(sa) = peer.current else { return };
@@ -453,6 +456,7 @@ impl Endpoint {
     /// A replay does neither. Only a peer behind a NAT moves; and never if we are behind one ourselves, whose view of the peer is the true one
     /// (RFC 3947 §7).
     pub(super) fn heard_from(&mut self, id: SaId, path: Path) {
+        self.confirmed(id);
         let now = self.output.now;
         let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
             self.phase1.get_mut(&id)

@@ -22,7 +22,7 @@ impl Endpoint {
                 if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
                     self.output.trace(negotiation, Trace::Phase1Rekeying);
                     if let Some(peer) = negotiation.peer {
-                        self.start_main_mode(peer);
+                        self.start_phase1(peer);
                     }
                 }
             }
@@ -44,6 +44,7 @@ impl Endpoint {
                     self.reap_peer(peer, reason);
                 }
             }
+            Timer::FirstQuickMode(peer) => self.start_wanted(peer),
             Timer::Reassembly(id) => self.reassemblies.expire(id),
             Timer::DeadPeer(peer) => self.dead_peer_timer(peer),
             Timer::Keepalive(id) => {
@@ -62,10 +63,17 @@ impl Endpoint {
         let Some(Phase1 { negotiation, state }) = self.phase1.get_mut(&id) else { return };
         let Some(sent) = &mut negotiation.sent else { return };
         let attempts = negotiation.config.retransmission.attempts;
+        if sent.transmissions >= attempts && state.established().is_some() {
+            // AM3 has been sent often enough, and a peer may have nothing to say for long.
+            negotiation.sent = None;
+            return;
+        }
         if sent.transmissions >= attempts {
             // Silence after MM5 is what a peer does that cannot decrypt it.
             let reason = if state.kind() == StateKind::IkeInitiatorMm5 {
                 CloseReason::AuthenticationFailed
+            } else if negotiation.disproved {
+                CloseReason::PeerNotAuthenticated
             } else {
                 CloseReason::NoAnswer { attempts }
             };

@@ -1,7 +1,7 @@
 //! What `show` commands print.
 
 use crate::output::Timer;
-use crate::phase1::{Phase1, Phase1State};
+use crate::phase1::Phase1;
 use crate::view::{Counters, PeerView, Phase1View, Phase2View, SuiteView};
 use crate::{Path, Policy};
 
@@ -13,11 +13,6 @@ impl Endpoint {
     pub fn phase1(&self) -> impl Iterator<Item = Phase1View> + '_ {
         self.phase1.iter().map(|(id, sa)| {
             let Phase1 { negotiation, state } = sa;
-            let agreed = match state {
-                Phase1State::Initiator(state) => state.agreed().map(|agreed| agreed.policy),
-                Phase1State::Responder(state) => Some(state.agreed().policy),
-                Phase1State::Established(sa) => Some(sa.policy),
-            };
             let suite = |policy: Policy| SuiteView {
                 encryption: policy.encryption,
                 hash: policy.hash,
@@ -33,7 +28,7 @@ impl Endpoint {
                 coarse: state.coarse(),
                 path: negotiation.path,
                 cookies: negotiation.cookies(),
-                suite: agreed.map(suite),
+                suite: state.policy().map(suite),
                 remaining: expires.map(|at| at.saturating_duration_since(self.output.now)),
                 identity: established.map(|sa| sa.identity.clone()),
                 nat: established.map(|sa| sa.nat).unwrap_or_default(),

@@ -11,15 +11,17 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, Exponent, Job, KeyPair};
-use crate::fragmentation;
 use crate::nat_traversal::{self, NatTraversalVersion};
 use crate::output::Output;
-use crate::phase1::{Established, Negotiation, Phase1State, Sent};
-use crate::wire::{Chain, Cookie, ExchangeType, Message, Payload, PayloadType, VendorId};
-use crate::{CoarseState, Discard, MajorInput, MinorInput, Nat, Path, Role, StateKind, Trace};
+use crate::phase1::offer::{self, Agreed};
+use crate::phase1::{
+    self, Authentication, Established, Keyed, Negotiation, Phase1State, Sent, Transcript, Unusable,
+    Waiting,
+};
+use crate::wire::{Chain, Cookie, ExchangeType, Message, Payload, VendorId};
+use crate::{CoarseState, Discard, MajorInput, MinorInput, Nat, Path, StateKind, Trace};
 
-use super::offer::{self, Agreed};
-use super::{Authentication, KeyExchange, KeyInputs, Keyed, Waiting};
+use super::KeyExchange;
 
 /// Where main mode is.
 #[derive(Debug)]
@@ -38,10 +40,6 @@ pub(crate) enum Accepted {
     Mm4(KeyExchange),
     Mm6(Authentication),
 }
-
-/// A job's outcome found fit.
-#[derive(Debug)]
-pub(crate) struct Unusable;
 
 impl State {
     pub(crate) const fn kind(&self) -> StateKind {
@@ -69,7 +67,7 @@ impl State {
             Self::MakingKeyPair(state) => Some(&state.agreed),
             Self::SentMm3(state) => Some(&state.agreed),
             Self::MakingSecret(state) => Some(&state.agreed),
-            Self::SentMm5(state) => Some(&state.keyed.agreed),
+            Self::SentMm5(state) => Some(&state.keyed.transcript.agreed),
         }
     }
 
@@ -97,7 +95,7 @@ impl State {
                 KeyExchange::check(message, sa, &state.agreed).map(Accepted::Mm4)
             }
             Self::SentMm5(state) => {
-                state.keyed.check_authentication(message, path, sa).map(Accepted::Mm6)
+                super::check_authentication(&state.keyed, message, path, sa).map(Accepted::Mm6)
             }
             Self::MakingKeyPair(_) | Self::MakingSecret(_) => {
                 Err(Discard::UnexpectedState { state: self.kind() })
@@ -172,8 +170,8 @@ pub(crate) fn start(sa: &mut Negotiation, output: &mut Output) -> State {
     let input = (MajorInput::FromIpsec, MinorInput::SaRequestMainMode);
     output.transition(sa, input, StateKind::IkeReady, StateKind::IkeInitiatorMm1);
     output.trace(sa, Trace::BeginningMainMode);
-    let payload = super::message(sa.header(ExchangeType::MAIN_MODE), &chain);
-    super::send(sa, CoarseState::NoState, payload.clone(), output);
+    let payload = phase1::message(sa.header(ExchangeType::MAIN_MODE), &chain);
+    phase1::send(sa, CoarseState::NoState, payload.clone(), output);
     sa.sent = Some(Sent::new(payload));
     State::SentMm1(SentMm1 { sai_b })
 }
@@ -195,41 +193,14 @@ pub(crate) struct AcceptedMm2 {
 
 impl SentMm1 {
     fn check(&self, message: &Message<'_>, sa: &Negotiation) -> Result<AcceptedMm2, Discard> {
-        let payloads = super::clear(message)?;
-        let received = super::one(payloads, PayloadType::SECURITY_ASSOCIATION)?;
-        let Payload::SecurityAssociation(answer) = &received.payload else {
-            return Err(Discard::OfferShape);
-        };
-        // RFC 2409 §5: one of the transforms offered, and nothing else.
-        match answer.proposals.as_slice() {
-            [proposal] if proposal.transforms.len() == 1 => {}
-            _ => return Err(Discard::OfferShape),
-        }
+        let payloads = phase1::clear(message)?;
         let mut notes = Vec::new();
-        let choice = offer::choose(answer, &sa.config, &mut notes).map_err(|discard| {
-            if discard == Discard::NoProposalChosen { Discard::ChoiceNotOffered } else { discard }
-        })?;
-        if !offer::is_offered(&offer::offer(&sa.config.policies), choice.transform) {
-            return Err(Discard::ChoiceNotOffered);
-        }
-        let nat_version =
-            sa.config.nat_traversal.and_then(|_| NatTraversalVersion::choose(payloads));
-        let ours = choice.policy.lifetime;
+        let responder_cookie = message.header.responder_cookie;
+        let offered = (&sa.config.policies[..], &self.sai_b);
         Ok(AcceptedMm2 {
-            responder_cookie: message.header.responder_cookie,
-            agreed: Agreed {
-                sai_b: self.sai_b.clone(),
-                policy: choice.policy,
-                suite: choice.suite,
-                lifetime: choice
-                    .peer_lifetime
-                    .map_or(ours, |theirs| offer::bearable(theirs).min(ours)),
-                announce_lifetime: false,
-                nat_version,
-                dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
-                fragments: sa.config.fragmentation.filter(|_| fragmentation::named(payloads)),
-            },
-            vendor_ids: nat_traversal::vendor_id_notes(payloads, sa, Role::Responder),
+            responder_cookie,
+            agreed: offer::check_answer(payloads, offered, &sa.config, &mut notes)?,
+            vendor_ids: nat_traversal::vendor_id_notes(payloads, responder_cookie),
             notes,
         })
     }
@@ -269,7 +240,7 @@ impl MakingKeyPair {
         let nonce = output.nonce(sa.config.nonce_len);
         let payload =
             super::key_exchange_message(key_pair.public(), &nonce, &self.agreed, sa, output);
-        super::send(sa, CoarseState::SaSetup, payload.clone(), output);
+        phase1::send(sa, CoarseState::SaSetup, payload.clone(), output);
         sa.sent = Some(Sent::new(payload));
         let input = (MajorInput::Internal, MinorInput::ProcessComplete);
         output.transition(sa, input, StateKind::IkeInitiatorMm2, StateKind::IkeInitiatorMm3);
@@ -339,25 +310,23 @@ impl MakingSecret {
         output: &mut Output,
     ) -> SentMm5 {
         let udp = self.udp;
-        let inputs = KeyInputs {
-            secret,
-            nonce_i: &self.nonce_i,
-            nonce_r: &self.nonce_r,
-            g_xi: self.g_xi,
-            g_xr: self.g_xr,
+        let nonces = (&self.nonce_i[..], &self.nonce_r[..]);
+        let public = (self.g_xi, self.g_xr);
+        let transcript = Transcript::new(self.agreed, &sa.key, nonces, public, sa.cookies());
+        let mut keyed = Keyed {
             nat: self.nat,
-            udp: self.udp,
+            udp,
             dead_peer_detection: self.dead_peer_detection,
+            ..Keyed::derive(transcript, secret)
         };
-        let mut keyed = Keyed::derive(self.agreed, sa, inputs);
-        let payload = keyed.authentication_message(sa, output);
+        let payload = super::authentication_message(&mut keyed, sa, output);
         // RFC 3947 §4: with a NAT on the way, MM5 is the first message on the other ports.
         let floated = nat_traversal::floated(sa);
         if udp && floated != sa.path {
             sa.path = floated;
             output.trace(sa, Trace::PortsFloated { path: floated });
         }
-        super::send(sa, CoarseState::KeyExchange, payload.clone(), output);
+        phase1::send(sa, CoarseState::KeyExchange, payload.clone(), output);
         sa.sent = Some(Sent::new(payload));
         let input = (MajorInput::Internal, MinorInput::ProcessComplete);
         output.transition(sa, input, StateKind::IkeInitiatorMm4, StateKind::IkeInitiatorMm5);

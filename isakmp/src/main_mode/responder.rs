@@ -13,21 +13,19 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, Exponent, Job};
-use crate::fragmentation;
-use crate::nat_traversal::{self, NatTraversalVersion};
+use crate::nat_traversal;
 use crate::output::Output;
-use crate::phase1::{Established, Negotiation, Phase1State};
+use crate::phase1::offer::{self, Agreed};
+use crate::phase1::{
+    self, Authentication, Established, Keyed, Negotiation, Phase1State, Transcript, Unusable,
+    Waiting,
+};
 use crate::wire::{
-    Chain, ExchangeType, Message, MessageId, NotifyType, Payload, PayloadType, Proposal,
-    SecurityAssociation, Transform, VendorId,
+    Chain, ExchangeType, Message, MessageId, Payload, PayloadType, SecurityAssociation, VendorId,
 };
-use crate::{
-    CoarseState, Discard, MajorInput, MinorInput, Nat, Path, Role, StateKind, Trace, Transport,
-};
+use crate::{CoarseState, Discard, MajorInput, MinorInput, Nat, Path, StateKind, Trace, Transport};
 
-use super::initiator::Unusable;
-use super::offer::{self, Agreed};
-use super::{Authentication, KeyExchange, KeyInputs, Keyed, Waiting};
+use super::KeyExchange;
 
 /// Where main mode is.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ impl State {
         match self {
             Self::SentMm2(state) => &state.agreed,
             Self::MakingBoth(state) => &state.agreed,
-            Self::SentMm4(state) => &state.keyed.agreed,
+            Self::SentMm4(state) => &state.keyed.transcript.agreed,
         }
     }
 
@@ -90,16 +88,8 @@ impl State {
                 KeyExchange::check(message, sa, &state.agreed).map(Accepted::Mm3)
             }
             Self::SentMm4(state) => {
-                // RFC 3947 §4: the initiator moves to the other ports with MM5, and the NAT gives
-                // it whatever port it likes.
-                let floated = path.transport == Transport::NatT
-                    && state.keyed.agreed.nat_version.is_some()
-                    && path.local.ip() == sa.path.local.ip()
-                    && path.remote.ip() == sa.path.remote.ip();
-                if *path != sa.path && !floated {
-                    return Err(wrong_path);
-                }
-                state.keyed.check_authentication(message, path, sa).map(Accepted::Mm5)
+                phase1::check_floated(path, sa, &state.keyed.transcript.agreed)?;
+                super::check_authentication(&state.keyed, message, path, sa).map(Accepted::Mm5)
             }
             Self::MakingBoth(_) => Err(Discard::UnexpectedState { state: self.kind() }),
         }
@@ -153,36 +143,13 @@ pub(crate) fn check(
     sa: &Negotiation,
     notes: &mut Vec<Trace>,
 ) -> Result<AcceptedMm1, Discard> {
-    let payloads = super::clear(message)?;
-    let received = super::one(payloads, PayloadType::SECURITY_ASSOCIATION)?;
-    let Payload::SecurityAssociation(offered) = &received.payload else {
-        return Err(Discard::OfferShape);
-    };
-    let choice = offer::choose(offered, &sa.config, notes)?;
-    let ours = choice.policy.lifetime;
-    let peer_lifetime = choice.peer_lifetime.unwrap_or(ours);
-    // RFC 2409 §5: the chosen transform goes back unchanged; what we keep for ourselves, the
-    // lower lifetime, is announced by RESPONDER-LIFETIME (RFC 2407 §4.6.3.1).
-    let transform: Transform<'static> = choice.transform.clone().into_owned();
-    let Proposal { number, protocol, spi, .. } = choice.proposal.clone().into_owned();
-    let proposal = Proposal::new(number, protocol, spi, Vec::from([transform]));
+    let payloads = phase1::clear(message)?;
+    let (agreed, answer) = offer::check_offer(payloads, &sa.config, notes)?;
     Ok(AcceptedMm1 {
-        agreed: Agreed {
-            sai_b: Bytes::copy_from_slice(received.body()),
-            policy: choice.policy,
-            suite: choice.suite,
-            lifetime: offer::bearable(peer_lifetime).min(ours),
-            announce_lifetime: ours < peer_lifetime,
-            nat_version: sa
-                .config
-                .nat_traversal
-                .and_then(|_| NatTraversalVersion::choose(payloads)),
-            dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
-            fragments: sa.config.fragmentation.filter(|_| fragmentation::named(payloads)),
-        },
-        answer: SecurityAssociation::new(Vec::from([proposal])),
+        agreed,
+        answer,
         notes: core::mem::take(notes),
-        vendor_ids: nat_traversal::vendor_id_notes(payloads, sa, Role::Initiator),
+        vendor_ids: nat_traversal::vendor_id_notes(payloads, sa.initiator_cookie),
     })
 }
 
@@ -208,8 +175,8 @@ pub(crate) fn start(accepted: AcceptedMm1, sa: &mut Negotiation, output: &mut Ou
     if agreed.fragments.is_some() {
         chain.push(&Payload::VendorId(VendorId::FRAGMENTATION));
     }
-    let payload = super::message(sa.header(ExchangeType::MAIN_MODE), &chain);
-    super::send(sa, CoarseState::SaSetup, payload.clone(), output);
+    let payload = phase1::message(sa.header(ExchangeType::MAIN_MODE), &chain);
+    phase1::send(sa, CoarseState::SaSetup, payload.clone(), output);
     sa.reply(payload);
     let input = (MajorInput::Internal, MinorInput::ProcessComplete);
     output.transition(sa, input, StateKind::IkeResponderMm1, StateKind::IkeResponderMm2);
@@ -292,21 +259,20 @@ impl MakingBoth {
         let nonce_r = output.nonce(sa.config.nonce_len);
         let g_xr = agreement.key_pair.public().clone();
         let payload = super::key_exchange_message(&g_xr, &nonce_r, &self.agreed, sa, output);
-        super::send(sa, CoarseState::KeyExchange, payload.clone(), output);
+        phase1::send(sa, CoarseState::KeyExchange, payload.clone(), output);
         sa.reply(payload);
         let input = (MajorInput::Internal, MinorInput::ProcessComplete);
         output.transition(sa, input, StateKind::IkeResponderMm3, StateKind::IkeResponderMm4);
-        let inputs = KeyInputs {
-            secret: &secret,
-            nonce_i: &self.nonce_i,
-            nonce_r: &nonce_r,
-            g_xi: self.g_xi,
-            g_xr,
+        let nonces = (&self.nonce_i[..], &nonce_r[..]);
+        let public = (self.g_xi, g_xr);
+        let transcript = Transcript::new(self.agreed, &sa.key, nonces, public, sa.cookies());
+        let keyed = Keyed {
             nat: self.nat,
             udp: self.udp,
             dead_peer_detection: self.dead_peer_detection,
+            ..Keyed::derive(transcript, &secret)
         };
-        Ok(SentMm4 { keyed: Box::new(Keyed::derive(self.agreed, sa, inputs)) })
+        Ok(SentMm4 { keyed: Box::new(keyed) })
     }
 }
 
@@ -330,41 +296,20 @@ impl SentMm4 {
         }
         // The initiator's judgement on NATs holds for both: NAT-D payloads are not authenticated,
         // but where MM5 comes from shows what the initiator made of ours.
-        self.keyed.udp =
-            self.keyed.agreed.nat_version.is_some() && sa.path.transport == Transport::NatT;
+        self.keyed.udp = self.keyed.transcript.agreed.nat_version.is_some()
+            && sa.path.transport == Transport::NatT;
         let input = (MajorInput::FromPeer, MinorInput::MainModeExchange);
         output.transition(sa, input, StateKind::IkeResponderMm4, StateKind::IkeResponderMm5);
         accepted.trace(sa, output);
-        for notification in &accepted.notifications {
-            output.trace(
-                sa,
-                Trace::ProcessingNotify {
-                    notify_type: notification.notify_type,
-                    protocol: notification.protocol,
-                    spi: Bytes::copy_from_slice(&notification.spi),
-                    message_id: MessageId::ZERO,
-                },
-            );
-        }
-        output.trace(sa, Trace::AuthenticationStatus);
-        output.trace(sa, Trace::Authenticated);
-        let initial_contact = accepted
-            .notifications
-            .iter()
-            .any(|notification| notification.notify_type == NotifyType::INITIAL_CONTACT);
-        if initial_contact {
-            output.trace(sa, Trace::AuthenticationStatus);
-            output.trace(sa, Trace::InitialContact);
-        }
-        output.trace(sa, Trace::PeerInserted);
+        let initial_contact = accepted.trace_responder(sa, output);
         let input = (MajorInput::Internal, MinorInput::ProcessMainMode);
         output.transition(sa, input, StateKind::IkeResponderMm5, StateKind::IkeResponderMm5);
         if initial_contact {
             output.trace(sa, Trace::KeyEngineEvent);
         }
         self.keyed.iv = accepted.iv.clone();
-        let payload = self.keyed.authentication_message(sa, output);
-        super::send(sa, CoarseState::KeyExchange, payload.clone(), output);
+        let payload = super::authentication_message(&mut self.keyed, sa, output);
+        phase1::send(sa, CoarseState::KeyExchange, payload.clone(), output);
         sa.reply(payload);
         let input = (MajorInput::Internal, MinorInput::ProcessComplete);
         output.transition(sa, input, StateKind::IkeResponderMm5, StateKind::IkePhase1Complete);

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, DiffieHellman, Exponent, Iv, Job, KeyPair, SharedSecret};
-use crate::main_mode::{self, Waiting};
 use crate::output::Output;
+use crate::phase1::{self, Waiting};
 use crate::phase1::{Answered, Established, Negotiation, ProtectedChannel, Sent};
 use crate::wire::{Chain, Message, NotifyType, Payload, PayloadType, ProtocolId, phase2};
 use crate::{
@@ -195,7 +195,7 @@ impl SentQm1 {
             &self.nonce,
             payloads.after_first(),
         ))?;
-        let received = main_mode::one(payloads, PayloadType::SECURITY_ASSOCIATION)?;
+        let received = phase1::one(payloads, PayloadType::SECURITY_ASSOCIATION)?;
         let Payload::SecurityAssociation(answer) = &received.payload else {
             return Err(Discard::OfferShape);
         };
@@ -224,7 +224,7 @@ impl SentQm1 {
             deviations.push(Deviation::ProposalNumberChanged);
         }
         notes.push(exchange.validate(sa));
-        let nonce = main_mode::nonce(payloads)?;
+        let nonce = phase1::nonce(payloads)?;
         notes.push(exchange.processing(PayloadType::NONCE));
         let group = self.key_pair.as_ref().map(|(group, _)| *group);
         let public = opened.public(group)?;
@@ -244,9 +244,8 @@ impl SentQm1 {
                     (phase2::LIFE_TYPE, phase2::LIFE_DURATION),
                 );
                 let lifetime = &mut choice.lifetime;
-                lifetime.seconds = seconds.map_or(lifetime.seconds, |s| {
-                    main_mode::offer::bearable(s).min(lifetime.seconds)
-                });
+                lifetime.seconds = seconds
+                    .map_or(lifetime.seconds, |s| phase1::offer::bearable(s).min(lifetime.seconds));
                 if let Some(announced) = kilobytes.map(|kilobytes| kilobytes.max(1)) {
                     lifetime.kilobytes =
                         Some(lifetime.kilobytes.map_or(announced, |ours| ours.min(announced)));

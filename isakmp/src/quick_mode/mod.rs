@@ -23,8 +23,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, Group, Iv, KeyMaterialInput, SharedSecret};
-use crate::main_mode::Waiting;
 use crate::output::Output;
+use crate::phase1::Waiting;
 use crate::phase1::{self, Answered, Established, Negotiation, ProtectedChannel, Sent};
 use crate::wire::{
     Chain, Content, ExchangeType, Header, Identification, Message, MessageId, NatOriginalAddress,
@@ -386,7 +386,7 @@ impl<'a> Opened<'a> {
         group: Option<&'static dyn crate::crypto::DiffieHellman>,
     ) -> Result<Option<Bytes>, Discard> {
         let Some(group) = group else { return Ok(None) };
-        let body = crate::main_mode::one(&self.payloads, PayloadType::KEY_EXCHANGE)?.body();
+        let body = phase1::one(&self.payloads, PayloadType::KEY_EXCHANGE)?.body();
         group.check_public_value(body)?;
         Ok(Some(Bytes::copy_from_slice(body)))
     }

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::crypto::Group;
-use crate::main_mode::offer::{bearable, owned};
 use crate::nat_traversal::NatTraversalVersion;
+use crate::phase1::offer::{bearable, owned};
 use crate::wire::phase2 as attribute;
 use crate::wire::{
     Attribute, AttributeType, AuthenticationAlgorithm, EncapsulationMode, IdType, Identification,

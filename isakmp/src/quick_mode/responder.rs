@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, DiffieHellman, Exponent, Iv, Job, SharedSecret};
-use crate::main_mode::{self, Waiting};
 use crate::output::Output;
+use crate::phase1::{self, Waiting};
 use crate::phase1::{Answered, Established, Negotiation, ProtectedChannel, Sent};
 use crate::wire::{
     Message, Notification, NotifyType, Payload, PayloadType, ResponderLifetime, SecurityAssociation,
@@ -156,12 +156,11 @@ pub(crate) fn check(
         move |discard: Discard| Refusal { discard, notify: Some(notify), notes }
     };
     let malformed = || refuse(NotifyType::PAYLOAD_MALFORMED, Vec::new());
-    let received =
-        main_mode::one(payloads, PayloadType::SECURITY_ASSOCIATION).map_err(malformed())?;
+    let received = phase1::one(payloads, PayloadType::SECURITY_ASSOCIATION).map_err(malformed())?;
     let Payload::SecurityAssociation(offered) = &received.payload else {
         return Err(malformed()(Discard::OfferShape));
     };
-    let nonce = main_mode::nonce(payloads).map_err(malformed())?;
+    let nonce = phase1::nonce(payloads).map_err(malformed())?;
     let ids = proxies::received(payloads).map_err(malformed())?;
     let udp = phase1.udp;
     let mut deviations = Vec::new();

@@ -302,7 +302,7 @@ fn proxy_identities_that_match_nothing() {
 /// Aggressive mode is refused without a trace of state.
 #[test]
 fn what_is_not_spoken_changes_nothing() {
-    let refusals = [("am-3des-sha1-modp768", Discard::Exchange(ExchangeType::AGGRESSIVE))];
+    let refusals = [("am-3des-sha1-modp768", Discard::AggressiveModeRefused)];
     for (name, refusal) in refusals {
         let scenario = Scenario::named(name);
         let config = setup::config(&scenario, Role::Responder, Jobs::Inline, None);

@@ -1,16 +1,17 @@
-//! The SA payload of main mode: policies on the wire (RFC 2409 §5 and appendix A).
+//! The SA payload of phase 1: policies on the wire (RFC 2409 §5 and appendix A).
 
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use crate::config::{Config, Suite};
+use crate::nat_traversal::{self, NatTraversalVersion};
 use crate::wire::phase1 as attribute;
 use crate::wire::{
-    Attribute, AttributeType, AttributeValue, AuthenticationMethod, LifeType, PayloadType,
-    Proposal, ProtocolId, SecurityAssociation, Transform, TransformId,
+    Attribute, AttributeType, AttributeValue, AuthenticationMethod, LifeType, Payload, PayloadType,
+    Payloads, Proposal, ProtocolId, SecurityAssociation, Transform, TransformId,
 };
-use crate::{Discard, Fragmentation, Policy, Trace};
+use crate::{Discard, Fragmentation, Policy, Trace, fragmentation};
 
 /// What both sides agreed on by MM2.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct Agreed {
     pub(crate) lifetime: u32,
     /// Whether it is ours, and the initiator does not know.
     pub(crate) announce_lifetime: bool,
-    pub(crate) nat_version: Option<crate::nat_traversal::NatTraversalVersion>,
+    pub(crate) nat_version: Option<NatTraversalVersion>,
     /// Whether the peer named dead peer detection in its first message. IOS does so in MM3 and
     /// MM4, most others only here.
     pub(crate) dead_peer_detection: bool,
@@ -81,6 +82,73 @@ pub(crate) fn is_offered(offered: &SecurityAssociation<'_>, answered: &Transform
     transforms.any(|transform| values(transform) == values(answered))
 }
 
+/// Checks the initiator's offer, for the responder. Besides what is agreed on, this is what goes back:
+/// the chosen transform as it came.
+pub(crate) fn check_offer(
+    payloads: &Payloads<'_>,
+    config: &Config,
+    notes: &mut Vec<Trace>,
+) -> Result<(Agreed, SecurityAssociation<'static>), Discard> {
+    let received = super::one(payloads, PayloadType::SECURITY_ASSOCIATION)?;
+    let Payload::SecurityAssociation(offered) = &received.payload else {
+        return Err(Discard::OfferShape);
+    };
+    let choice = choose(offered, &config.policies, config, notes)?;
+    let ours = choice.policy.lifetime;
+    let peer_lifetime = choice.peer_lifetime.unwrap_or(ours);
+    // RFC 2409 §5: the chosen transform goes back unchanged; what we keep for ourselves, the
+    // lower lifetime, is announced by RESPONDER-LIFETIME (RFC 2407 §4.6.3.1).
+    let transform: Transform<'static> = choice.transform.clone().into_owned();
+    let Proposal { number, protocol, spi, .. } = choice.proposal.clone().into_owned();
+    let proposal = Proposal::new(number, protocol, spi, Vec::from([transform]));
+    let agreed = Agreed {
+        sai_b: Bytes::copy_from_slice(received.body()),
+        policy: choice.policy,
+        suite: choice.suite,
+        lifetime: bearable(peer_lifetime).min(ours),
+        announce_lifetime: ours < peer_lifetime,
+        nat_version: config.nat_traversal.and_then(|_| NatTraversalVersion::choose(payloads)),
+        dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
+        fragments: config.fragmentation.filter(|_| fragmentation::named(payloads)),
+    };
+    Ok((agreed, SecurityAssociation::new(Vec::from([proposal]))))
+}
+
+/// Checks the responder's answer to an offer of `policies`, for the initiator.
+pub(crate) fn check_answer(
+    payloads: &Payloads<'_>,
+    (policies, sai_b): (&[Policy], &Bytes),
+    config: &Config,
+    notes: &mut Vec<Trace>,
+) -> Result<Agreed, Discard> {
+    let received = super::one(payloads, PayloadType::SECURITY_ASSOCIATION)?;
+    let Payload::SecurityAssociation(answer) = &received.payload else {
+        return Err(Discard::OfferShape);
+    };
+    // RFC 2409 §5: one of the transforms offered, and nothing else.
+    match answer.proposals.as_slice() {
+        [proposal] if proposal.transforms.len() == 1 => {}
+        _ => return Err(Discard::OfferShape),
+    }
+    let choice = choose(answer, policies, config, notes).map_err(|discard| {
+        if discard == Discard::NoProposalChosen { Discard::ChoiceNotOffered } else { discard }
+    })?;
+    if !is_offered(&offer(policies), choice.transform) {
+        return Err(Discard::ChoiceNotOffered);
+    }
+    let ours = choice.policy.lifetime;
+    Ok(Agreed {
+        sai_b: sai_b.clone(),
+        policy: choice.policy,
+        suite: choice.suite,
+        lifetime: choice.peer_lifetime.map_or(ours, |theirs| bearable(theirs).min(ours)),
+        announce_lifetime: false,
+        nat_version: config.nat_traversal.and_then(|_| NatTraversalVersion::choose(payloads)),
+        dead_peer_detection: nat_traversal::names_dead_peer_detection(payloads),
+        fragments: config.fragmentation.filter(|_| fragmentation::named(payloads)),
+    })
+}
+
 /// A policy that fits, with the transform it fits.
 #[derive(Debug)]
 pub(crate) struct Choice<'m, 'a> {
@@ -96,6 +164,7 @@ pub(crate) struct Choice<'m, 'a> {
 /// in its order within each. What was looked at goes to `notes`.
 pub(crate) fn choose<'m, 'a>(
     offered: &'m SecurityAssociation<'a>,
+    policies: &[Policy],
     config: &Config,
     notes: &mut Vec<Trace>,
 ) -> Result<Choice<'m, 'a>, Discard> {
@@ -104,7 +173,7 @@ pub(crate) fn choose<'m, 'a>(
     if !offered.proposals.iter().any(|proposal| proposal.protocol == ProtocolId::ISAKMP) {
         return Err(Discard::OfferShape);
     }
-    for policy in &config.policies {
+    for policy in policies {
         for proposal in &offered.proposals {
             let mut transforms = proposal.transforms.iter().peekable();
             while let Some(transform) = transforms.next() {

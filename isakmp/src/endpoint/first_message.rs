@@ -1,0 +1,207 @@
+//! First messages of phase 1: whom to answer, and what it may cost.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use dmvpn_time::Instant;
+
+use crate::aggressive_mode::responder as am_responder;
+use crate::main_mode::responder;
+use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId};
+use crate::wire::{Cookie, ExchangeType, Message, NotifyType};
+use crate::{CloseReason, Discard, Path, PreSharedKey, Role, Trace, informational};
+
+use super::Endpoint;
+
+/// A first message found acceptable.
+enum First {
+    Mm1(responder::AcceptedMm1),
+    Am1(Box<am_responder::AcceptedAm1>),
+}
+
+impl Endpoint {
+    /// Answers the first message of main mode or aggressive mode.
+    pub(super) fn handle_first_message(
+        &mut self,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let source_address = path.remote.ip();
+        let config = Arc::clone(&self.output.config);
+        self.output.trace_on(
+            &path,
+            0,
+            Trace::Received {
+                role: None,
+                state: crate::CoarseState::NewSa,
+                dport: path.local.port(),
+                sport: path.remote.port(),
+            },
+        );
+        let full = self.half_open >= config.limits.half_open;
+        let limit = config.limits.half_open_per_source;
+        let full_of_source =
+            self.half_open_by_source.get(&source_address).is_some_and(|count| *count >= limit);
+        let evicted = if full_of_source {
+            let refusal = Discard::HalfOpenLimitPerSource { source_address, limit };
+            Some(self.oldest_unproved(Some(source_address)).ok_or(refusal)?)
+        } else if full {
+            let limit = config.limits.half_open;
+            Some(self.oldest_unproved(None).ok_or(Discard::HalfOpenLimit { limit })?)
+        } else {
+            None
+        };
+        let aggressive = message.header.exchange == ExchangeType::AGGRESSIVE;
+        let key = if aggressive {
+            self.may_answer_aggressive_mode(&path, message)
+        } else {
+            self.may_negotiate(&path).cloned()
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(discard) => {
+                if let Discard::NoPreSharedKey(_) = discard {
+                    self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
+                } else if discard == Discard::AggressiveModeRefused {
+                    let refused = &mut self.output.counters.aggressive_modes_refused;
+                    *refused = refused.saturating_add(1);
+                    self.output.trace_on(&path, 0, Trace::AggressiveModeDisabled);
+                }
+                return Err(discard);
+            }
+        };
+        let mut negotiation = Negotiation {
+            identity: config.identity.clone(),
+            config,
+            key,
+            role: Role::Responder,
+            initiator_cookie: message.header.initiator_cookie,
+            responder_cookie: Cookie::ZERO,
+            path,
+            connection: 0,
+            started: self.output.now,
+            peer: None,
+            initial_contact: false,
+            replaces: Vec::new(),
+            first: Some((message.header.initiator_cookie, path.remote)),
+            fragments: None,
+            sent: None,
+            disproved: false,
+            answered: Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None }),
+        };
+        let mut notes = Vec::new();
+        let accepted = if aggressive {
+            am_responder::check(message, &negotiation, &mut notes)
+                .map(|accepted| First::Am1(Box::new(accepted)))
+        } else {
+            responder::check(message, &negotiation, &mut notes).map(First::Mm1)
+        };
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
+            Err(discard) => {
+                self.output.trace_all(&negotiation, notes);
+                if discard == Discard::NoProposalChosen && self.may_refuse() {
+                    self.output.trace(&negotiation, Trace::Discarded(discard));
+                    let notify_type = NotifyType::NO_PROPOSAL_CHOSEN;
+                    let refusal = informational::refusal(message, notify_type, &mut self.output);
+                    let sent = Trace::NotifySent { notify_type, protected: false };
+                    self.output.trace(&negotiation, sent);
+                    self.output.transmit(path, refusal);
+                    return Ok(());
+                }
+                return Err(discard);
+            }
+        };
+        if aggressive {
+            self.count_aggressive_mode()?;
+        }
+        if let Some(evicted) = evicted {
+            self.remove_phase1(evicted, CloseReason::Evicted, false);
+        }
+        let id = self.next_sa();
+        negotiation.responder_cookie = self.output.cookie();
+        let output = &mut self.output;
+        let state = match accepted {
+            First::Mm1(accepted) => {
+                Phase1State::Responder(responder::start(accepted, &mut negotiation, output))
+            }
+            First::Am1(accepted) => {
+                let state = am_responder::start(*accepted, &mut negotiation, output);
+                Phase1State::AggressiveResponder(state)
+            }
+        };
+        self.by_cookies.insert(negotiation.cookies(), id);
+        self.by_first.insert((negotiation.initiator_cookie, path.remote), id);
+        self.half_open = self.half_open.saturating_add(1);
+        let count = self.half_open_by_source.entry(source_address).or_default();
+        *count = count.saturating_add(1);
+        self.arm_half_open(id, &negotiation);
+        self.phase1.insert(id, Phase1 { negotiation, state });
+        self.after_step(id);
+        Ok(())
+    }
+
+    /// Whether there is anything to negotiate with who sends from there, and the key to do so.
+    pub(super) fn may_negotiate(&self, path: &Path) -> Result<&PreSharedKey, Discard> {
+        let source_address = path.remote.ip();
+        let wanted = |terms: &Arc<crate::Protection>| {
+            terms.local == path.local.ip()
+                && match terms.remote {
+                    crate::Remote::Any => true,
+                    crate::Remote::Host(remote) => remote == source_address,
+                }
+        };
+        if !self.protections.values().any(wanted) {
+            return Err(Discard::NoProtection);
+        }
+        let key = self.output.config.pre_shared_key(source_address);
+        key.ok_or(Discard::NoPreSharedKey(source_address))
+    }
+
+    /// The oldest half-open SA, of a source or of all, whose initiator has not shown by MM3 or AM3 that
+    /// it receives what is sent to its address: a forger's give way to newer ones, so that they lock
+    /// nobody out.
+    fn oldest_unproved(&self, source: Option<core::net::IpAddr>) -> Option<SaId> {
+        let unproved = |(id, sa): (&SaId, &Phase1)| {
+            let from = sa.negotiation.path.remote.ip();
+            let unproved = matches!(
+                sa.state,
+                Phase1State::Responder(responder::State::SentMm2(_))
+                    | Phase1State::AggressiveResponder(_)
+            );
+            (unproved && source.is_none_or(|source| source == from)).then_some(*id)
+        };
+        self.phase1.iter().find_map(unproved)
+    }
+
+    /// Whether another refusal may be sent in this second.
+    pub(super) fn may_refuse(&mut self) -> bool {
+        let now = self.output.now;
+        let limit = self.output.config.limits.refusals_per_second;
+        within_rate(&mut self.refusals, now, limit)
+    }
+
+    /// Counts an answer to AM1, of which there are not too many in a second.
+    fn count_aggressive_mode(&mut self) -> Result<(), Discard> {
+        let limit = self.output.config.limits.aggressive_modes_per_second;
+        if within_rate(&mut self.aggressive_modes, self.output.now, limit) {
+            return Ok(());
+        }
+        Err(Discard::AggressiveModeLimit { limit })
+    }
+}
+
+/// Counts one more, if there are fewer than `limit` in this second.
+fn within_rate((since, count): &mut (Instant, u32), now: Instant, limit: u32) -> bool {
+    if now.saturating_duration_since(*since).as_secs() > 0 {
+        (*since, *count) = (now, 0);
+    }
+    let within = *count < limit;
+    if within {
+        *count = count.saturating_add(1);
+    }
+    within
+}
