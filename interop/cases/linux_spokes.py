@@ -1,0 +1,109 @@
+"""Our daemon as hub, Linux routers as spokes."""
+import re
+import time
+
+from harness.cases import ALL, CI, QUICK, add, eventually
+from harness.linux_lab import HUB_TUNNEL, LinuxLab, linux_ping, ping, spoke_config, spoke_loopbacks
+from harness.linux_router_config import HUB_LOOPBACKS
+
+NEEDS = ("iputils-ping",)
+
+
+def registered(hub, spoke, seconds=30):
+    """The spoke says that its server answered, and our cache has its link."""
+    address = spoke.config.tunnel_address
+    eventually("%s registers at our hub" % address, lambda: address in hub.command("show", "ip", "nhrp"), seconds, 0.2)
+    eventually("%s knows its server" % address, lambda: re.search(r"nhs +%s" % re.escape(HUB_TUNNEL), spoke.show("show ip nhrp cache")), 15, 0.1)
+
+
+def routed(lab, hub, spokes, protocol):
+    frr = lab.frr(hub, protocol, HUB_TUNNEL + "/24", HUB_LOOPBACKS)
+    for spoke in spokes:
+        address = spoke.config.tunnel_address
+        eventually("%s neighbour %s at our end" % (protocol, address), lambda: address in frr.show("show ip %s neighbor" % protocol), 40, 0.5)
+        eventually("the hub's loopbacks at %s" % address, lambda: all(l + " " in spoke.run("ip route") for l in HUB_LOOPBACKS), 40, 0.2)
+        linux_ping(spoke, spoke.config.loopbacks[0], HUB_LOOPBACKS[0])
+    return frr
+
+
+def through_the_hub(one, other):
+    linux_ping(one, one.config.tunnel_address, other.config.tunnel_address)
+
+
+def two_spokes(bench, protocol):
+    lab = LinuxLab(bench)
+    hub = lab.our_hub()
+    spokes = [lab.linux_spoke(n, routing=protocol) for n in (1, 2)]
+    for spoke in spokes:
+        spoke.wait_ready()
+    for spoke in spokes:
+        registered(hub, spoke)
+    routed(lab, hub, spokes, protocol)
+    through_the_hub(*spokes)
+    lab.no_clear_gre()
+
+
+def third_is_ours(bench):
+    lab = LinuxLab(bench)
+    hub = lab.our_hub()
+    spokes = [lab.linux_spoke(n) for n in (1, 2)]
+    for spoke in spokes:
+        spoke.wait_ready()
+    third = lab.our_spoke(3)
+    for spoke in spokes:
+        registered(hub, spoke)
+    routed(lab, hub, spokes, "eigrp")
+    frr = lab.frr(third, "eigrp", "10.1.1.3/24", spoke_loopbacks(3))
+    eventually("our spoke's EIGRP neighbour", lambda: HUB_TUNNEL in frr.show("show ip eigrp neighbor"), 40, 0.5)
+    eventually("the hub's loopbacks at our spoke", lambda: all(l + " " in third.namespace.ip("route") for l in HUB_LOOPBACKS), 40, 0.2)
+    for spoke in spokes:
+        ping(third.namespace, "10.1.1.3", spoke.config.tunnel_address)
+        linux_ping(spoke, spoke.config.tunnel_address, "10.1.1.3")
+    lab.no_clear_gre()
+
+
+def behind_one_address(bench):
+    """Transport mode to one address for both: the hub must tell the two apart by SPI and port, in both directions, at once."""
+    lab = LinuxLab(bench)
+    box = lab.nat()
+    hub = lab.our_hub()
+    spokes = [lab.linux_spoke(n, behind=box) for n in (1, 2)]
+    for spoke in spokes:
+        spoke.wait_ready()
+    for spoke in spokes:
+        registered(hub, spoke)
+    routed(lab, hub, spokes, "eigrp")
+    for _ in range(3):
+        for spoke in spokes:
+            linux_ping(spoke, spoke.config.loopbacks[0], HUB_LOOPBACKS[0], 1)
+    # From the hub's side too: each reply comes from the spoke that was meant.
+    for spoke in spokes:
+        ping(hub.namespace, HUB_LOOPBACKS[0], spoke.config.loopbacks[0], 3)
+    through_the_hub(*spokes)
+    lab.no_clear_gre()
+
+
+def moved(bench):
+    """A power cut, and the spoke is back at another NBMA address with the same tunnel address and IKE identity."""
+    lab = LinuxLab(bench)
+    hub = lab.our_hub()
+    spoke = lab.linux_spoke(1, unique=False, identity="spoke1.example.com")
+    spoke.wait_ready()
+    registered(hub, spoke)
+    routed(lab, hub, [spoke], "eigrp")
+    spoke.stop()
+    config = spoke_config(1, nbma="172.16.1.77/24", unique=False, identity="spoke1.example.com")
+    again = lab.boot(config, lab.internet, spoke.tap)
+    again.wait_ready()
+    started = time.monotonic()
+    eventually("our cache follows", lambda: "172.16.1.77" in hub.command("show", "ip", "nhrp"), 120, 0.5)
+    linux_ping(again, config.loopbacks[0], HUB_LOOPBACKS[0], 60)
+    lab.no_clear_gre()
+    return "recovered %.0f s after the spoke was back" % (time.monotonic() - started)
+
+
+for protocol, sets in (("eigrp", (QUICK, CI, ALL)), ("ospf", (ALL,))):
+    add("linux/spokes/" + protocol, two_spokes, protocol, sets=sets, limit=150, needs=NEEDS)
+add("linux/spokes/third-is-ours", third_is_ours, sets=(ALL,), limit=180, needs=NEEDS)
+add("linux/spokes/behind-one-address", behind_one_address, sets=(CI, ALL), limit=150, needs=NEEDS)
+add("linux/spokes/moved", moved, sets=(ALL,), limit=240, needs=NEEDS)

@@ -1,0 +1,230 @@
+"""Linux routers and daemons of ours around one Internet, with whatever is in the way: NAT or a small MTU."""
+import hashlib
+import os
+import pathlib
+import shutil
+import tempfile
+import threading
+
+from . import linux_router_image
+from .capture import Capture
+from .cases import check, eventually
+from .linux_router import LinuxRouter
+from .linux_router_config import HUB_LOOPBACKS, SPOKE_LOOPBACKS, RouterConfig
+from .linux_router_frr import Frr
+from .namespaces import Namespace, link
+from .router import Router
+
+CACHE = os.environ.get("INTEROP_CACHE", "/var/cache/dmvpn-interop")
+HUB, HUB_TUNNEL = "172.16.10.1", "10.1.1.254"
+QUIET = {"net__ipv6__conf__all__disable_ipv6": 1, "net__ipv6__conf__default__disable_ipv6": 1}
+
+GUIDE = """{crypto}interface Tunnel0
+ ip address {tunnel} 255.255.255.0
+ ip mtu 1400
+{nhrp} ip nhrp network-id 1
+ ip tcp adjust-mss 1360
+ tunnel source Ethernet0/0
+ tunnel key 1
+{protection}!
+interface Ethernet0/0
+ ip address {nbma} 255.255.255.0
+"""
+CRYPTO = """crypto isakmp policy 1
+ encr 3des
+ hash sha
+ authentication pre-share
+crypto isakmp key cisco123 address 0.0.0.0 0.0.0.0
+!
+crypto ipsec transform-set DMVPN-TSET esp-3des esp-sha-hmac
+ mode transport
+!
+crypto ipsec profile DMVPN-IPSEC
+ set transform-set DMVPN-TSET
+!
+"""
+
+
+def guide(nbma, tunnel, hub, protected=True, authentication="NHRPAUTH"):
+    """The guide's configuration of a hub or a spoke, with dead peer detection (proof: recovery without help)."""
+    nhrp = " ip nhrp authentication %s\n" % authentication
+    if hub:
+        nhrp += " ip nhrp map multicast dynamic\n tunnel mode gre multipoint\n"
+    else:
+        nhrp += " ip nhrp map %s %s\n ip nhrp nhs %s\n tunnel destination %s\n" % (HUB_TUNNEL, HUB, HUB_TUNNEL, HUB)
+    return GUIDE.format(crypto=CRYPTO if protected else "", nbma=nbma, tunnel=tunnel, nhrp=nhrp,
+                        protection=" tunnel protection ipsec profile DMVPN-IPSEC\n" if protected else "")
+
+
+class LinuxLab:
+    """One case's network: left with the case."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.image = linux_router_image.prepare(CACHE)
+        self.internet = self._router_namespace("internet")
+        self.captures = []
+
+    def _router_namespace(self, name):
+        namespace = self.bench.enter(Namespace(name))
+        namespace.sysctl(net__ipv4__ip_forward=1, **QUIET)
+        return namespace
+
+    # ---------------------------------------------------------------- what is in the way
+    def nat(self):
+        """A router at 192.0.2.2 that hides what is behind it; ports are rewritten."""
+        box = self._router_namespace("nat")
+        link(self.internet, "nat", box, "out")
+        self.internet.ip("addr", "add", "192.0.2.1/30", "dev", "nat")
+        box.ip("addr", "add", "192.0.2.2/30", "dev", "out")
+        box.ip("route", "add", "default", "via", "192.0.2.1")
+        box.nft('table ip nat { chain post { type nat hook postrouting priority 100; oifname "out" masquerade random; }; }')
+        return box
+
+    def narrow(self, mtu, inside):
+        """A router behind a link of that MTU; `inside` is the network behind it."""
+        box = self._router_namespace("narrow")
+        link(self.internet, "narrow", box, "out", mtu=mtu)
+        self.internet.ip("addr", "add", "192.0.2.5/30", "dev", "narrow")
+        box.ip("addr", "add", "192.0.2.6/30", "dev", "out")
+        box.ip("route", "add", "default", "via", "192.0.2.5")
+        self.internet.ip("route", "add", inside, "via", "192.0.2.6")
+        return box
+
+    # ---------------------------------------------------------------- who is there
+    def linux(self, config, behind=None):
+        """A Linux router, booting."""
+        where = behind or self.internet
+        tap = "t-" + config.name
+        where.ip("tuntap", "add", "dev", tap, "mode", "tap")
+        where.ip("addr", "add", config.gateway + "/24", "dev", tap)
+        where.ip("link", "set", tap, "up")
+        self.watch(where, tap)
+        return self.boot(config, where, tap)
+
+    def boot(self, config, where, tap):
+        # A short path: user-mode Linux has sockets there.
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="linux-router-"))
+        self.bench.finally_(self._keep, directory, config.name)
+        return self.bench.enter(LinuxRouter(self.image, config, directory, where.name, tap))
+
+    def _keep(self, directory, name):
+        shutil.copytree(directory / "log", self.bench.logs / ("linux-" + name), dirs_exist_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+
+    def linux_hub(self, **options):
+        return self.linux(RouterConfig(**options))
+
+    def linux_spoke(self, number, behind=None, **options):
+        return self.linux(spoke_config(number, **options), behind)
+
+    def ours(self, name, nbma, loopbacks, behind=None):
+        """A namespace for a daemon of ours, with its underlay address and its loopbacks."""
+        where = behind or self.internet
+        namespace = self.bench.enter(Namespace(name))
+        namespace.sysctl(net__ipv4__ip_forward=1, **QUIET)
+        link(where, "u-" + name, namespace, "eth0")
+        gateway = nbma.rsplit(".", 1)[0] + ".254"
+        where.ip("addr", "add", gateway + "/24", "dev", "u-" + name)
+        namespace.ip("addr", "add", nbma + "/24", "dev", "eth0")
+        namespace.ip("route", "add", "default", "via", gateway)
+        for address in loopbacks:
+            namespace.ip("addr", "add", address + "/32", "dev", "lo")
+        self.watch(where, "u-" + name)
+        return namespace
+
+    def our_spoke(self, number=1, behind=None, **options):
+        nbma = "172.16.%d.1" % number
+        namespace = self.ours("spoke%d" % number, nbma, spoke_loopbacks(number), behind)
+        return self._run(Router(namespace, guide(nbma, "10.1.1.%d" % number, hub=False, **options), self.bench.logs, "spoke%d" % number))
+
+    def our_hub(self, **options):
+        namespace = self.ours("hub", HUB, HUB_LOOPBACKS)
+        return self._run(Router(namespace, guide(HUB, HUB_TUNNEL, hub=True, **options), self.bench.logs, "hub"))
+
+    def _run(self, router):
+        return self.bench.enter(router)
+
+    def frr(self, router, protocol, tunnel, loopbacks):
+        """The routing protocol beside a daemon of ours."""
+        directory = tempfile.mkdtemp(prefix="frr-")
+        self.bench.finally_(shutil.rmtree, directory, True)
+        frr = self.bench.enter(Frr(self.image, directory, router.namespace.name))
+        frr.start(protocol, tunnel, loopbacks)
+        return frr
+
+    # ---------------------------------------------------------------- judging
+    def watch(self, namespace, interface):
+        self.captures.append(self.bench.enter(Capture(namespace, interface, self.bench.logs / (interface + ".pcap"))))
+
+    def no_clear_gre(self):
+        """Proof 6: on every link of the underlay there was ESP, and no GRE outside it."""
+        for capture in self.captures:
+            capture.no_clear_gre()
+            check(any(p[9] == 50 or (p[9] == 17 and 4500 in (int.from_bytes(p[20:22], "big"), int.from_bytes(p[22:24], "big")))
+                      for _, p in capture.packets()), "no ESP on %s: the capture proves nothing" % capture.path.stem)
+
+
+def spoke_loopbacks(number):
+    """209.165.201.1–4 are the first spoke's, as in the guide; the second's are .5–.8."""
+    return ["209.165.201.%d" % (4 * (number - 1) + n) for n in (1, 2, 3, 4)] if number > 1 else list(SPOKE_LOOPBACKS)
+
+
+def spoke_config(number, **options):
+    network = "172.16.%d." % number
+    values = dict(name="spoke%d" % number, nbma=network + "1/24", gateway=network + "254", tunnel="10.1.1.%d/24" % number,
+                  loopbacks=spoke_loopbacks(number), nhs=HUB_TUNNEL, nhs_nbma=HUB)
+    return RouterConfig(**{**values, **options})
+
+
+def ping(namespace, source, target, seconds=15):
+    """From a daemon's side; the first packets may be lost while links come up."""
+    eventually("ping %s to %s" % (source, target),
+               lambda: namespace.run("ping", "-c", "1", "-W", "1", "-I", source, target, check=False).find(" 0% packet loss") > 0, seconds, 0.2)
+
+
+def linux_ping(router, source, target, seconds=20):
+    eventually("ping %s to %s" % (source, target),
+               lambda: " 0% packet loss" in router.run("ping -c 1 -W 1 -I %s %s" % (source, target), check=False), seconds, 0.1)
+
+
+def transfer(lab, namespace, address, router, octets, seconds=60):
+    """TCP in both directions between a daemon's side, at `address`, and a Linux router; the seconds each took."""
+    import socket
+    import time
+    blob = os.urandom(1 << 16) * (octets >> 16)
+    digest = hashlib.md5(blob).hexdigest()
+    pathlib.Path(router.directory, "blob").write_bytes(blob)
+    took = []
+    for outward in (True, False):
+        listener = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, 5001))
+        listener.listen(1)
+        got = []
+
+        def serve():
+            connection, _ = listener.accept()
+            connection.settimeout(seconds)
+            with connection:
+                if outward:
+                    connection.sendall(blob)
+                else:
+                    received = hashlib.md5()
+                    while data := connection.recv(1 << 16):
+                        received.update(data)
+                    got.append(received.hexdigest())
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        started = time.monotonic()
+        if outward:
+            output = router.run("exec 3<>/dev/tcp/%s/5001; md5sum <&3" % address, timeout=seconds)
+            check(output.split()[0] == digest, "what arrived is not what was sent")
+        else:
+            router.run("cat /host/blob >/dev/tcp/%s/5001" % address, timeout=seconds)
+            thread.join(seconds)
+            check(got == [digest], "what arrived is not what was sent")
+        listener.close()
+        took.append(time.monotonic() - started)
+    return took
