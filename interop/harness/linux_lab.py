@@ -35,6 +35,7 @@ CRYPTO = """crypto isakmp policy 1
  hash sha
  authentication pre-share
 crypto isakmp key cisco123 address 0.0.0.0 0.0.0.0
+crypto isakmp keepalive 10 3 periodic
 !
 crypto ipsec transform-set DMVPN-TSET esp-3des esp-sha-hmac
  mode transport
