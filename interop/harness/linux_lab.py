@@ -129,8 +129,10 @@ class LinuxLab:
         where.ip("addr", "add", gateway + "/24", "dev", "u-" + name)
         namespace.ip("addr", "add", nbma + "/24", "dev", "eth0")
         namespace.ip("route", "add", "default", "via", gateway)
-        for address in loopbacks:
-            namespace.ip("addr", "add", address + "/32", "dev", "lo")
+        # Not on `lo`: eigrpd does not announce what is there. Not every kernel has dummies; a veth pair does.
+        for number, address in enumerate(loopbacks):
+            link(namespace, "loop%d" % number, namespace, "back%d" % number)
+            namespace.ip("addr", "add", address + "/32", "dev", "loop%d" % number)
         self.watch(where, "u-" + name)
         return namespace
 
