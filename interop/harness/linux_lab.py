@@ -17,7 +17,9 @@ from .router import Router
 
 CACHE = os.environ.get("INTEROP_CACHE", "/var/cache/dmvpn-interop")
 HUB, HUB_TUNNEL = "172.16.10.1", "10.1.1.254"
-QUIET = {"net__ipv6__conf__all__disable_ipv6": 1, "net__ipv6__conf__default__disable_ipv6": 1}
+# Redirects would send a spoke past the hub on what looks like one Ethernet.
+QUIET = {"net__ipv4__conf__all__send_redirects": 0, "net__ipv4__conf__default__send_redirects": 0,
+         "net__ipv6__conf__all__disable_ipv6": 1, "net__ipv6__conf__default__disable_ipv6": 1}
 
 GUIDE = """{crypto}interface Tunnel0
  ip address {tunnel} 255.255.255.0
