@@ -224,9 +224,13 @@ impl Daemon {
     fn inner(&mut self, inbound: &Inbound, data: &mut [u8]) {
         let Some(tunnel) = self.tunnels.get(&inbound.tunnel) else { return };
         let range = inbound.packet.clone();
-        // The frame's header goes where the tunnel's headers were, which are longer.
-        let frame = range.start.checked_sub(ethernet::HEADER);
         let packet = data.get(range.clone()).unwrap_or_default();
+        // The frame's header goes where the tunnel's headers were. Those of ESP are longer; GRE alone is
+        // shorter (RFC 2890 §2: 8 octets with a key), so that what came in clear is copied.
+        let frame = range.start.checked_sub(ethernet::HEADER);
+        if frame.is_none() {
+            return self.deliver(inbound.tunnel, packet);
+        }
         let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
         let ipv4 = packet.first().is_some_and(|first| first >> 4 == 4);
         if let (Some(start), Some(destination), true) = (frame, destination, ipv4) {
@@ -240,11 +244,15 @@ impl Daemon {
         self.forwarded.not_delivered += 1;
     }
 
-    /// A packet of our own for the kernel, as if it came out of a tunnel.
+    /// A packet for the kernel, as it came out of a tunnel or as if it had, in a frame of its own.
     fn deliver(&mut self, id: TunnelId, packet: &[u8]) {
         let Some(tunnel) = self.tunnels.get(&id) else { return };
         let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
-        let Some(destination) = destination else { return };
+        let ipv4 = packet.first().is_some_and(|first| first >> 4 == 4);
+        let (Some(destination), true) = (destination, ipv4) else {
+            self.forwarded.not_delivered += 1;
+            return;
+        };
         let header = ethernet::towards(tunnel.tap.mac, Ipv4Addr::from(*destination));
         if !tunnel.tap.send(&[&header[..], packet].concat()) {
             self.forwarded.not_delivered += 1;
