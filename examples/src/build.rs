@@ -5,10 +5,9 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use dmvpn_core::isakmp::crypto::{Group, Provider};
-use dmvpn_core::isakmp::wire::IdType;
 use dmvpn_core::isakmp::{
-    self, ChildLifetime, DeadPeerDetection, EspProposal, Fragmentation, Mode, NatTraversal, Policy,
-    PreSharedKey,
+    self, AggressiveAnswer, AggressiveMode, ChildLifetime, DeadPeerDetection, EspProposal,
+    Fragmentation, Identity, Mode, NatTraversal, Policy, PreSharedKey,
 };
 use dmvpn_core::{
     Config, IpsecProfile, TunnelConfig, TunnelConfigError, TunnelId, TunnelMode, esp, nhrp,
@@ -57,9 +56,6 @@ pub enum BuildError {
     /// `crypto isakmp identity hostname` on a router without a name.
     #[error("`crypto isakmp identity hostname` needs a `hostname` line")]
     NoHostname,
-    /// Aggressive mode, which key management does not have.
-    #[error("aggressive mode is not there: line `{0}`")]
-    AggressiveMode(&'static str),
     /// Key management does not take it.
     #[error("isakmp: {0}")]
     Isakmp(#[from] isakmp::ConfigError),
@@ -98,13 +94,19 @@ pub fn build(router: &ios::Router, wishes: Wishes) -> Result<Built, BuildError> 
 
 fn build_isakmp(router: &ios::Router, wishes: Wishes) -> Result<isakmp::Config, BuildError> {
     let lines = &router.isakmp;
-    if lines.aggressive_mode {
-        return Err(BuildError::AggressiveMode("no crypto isakmp aggressive-mode disable"));
-    }
-    if !lines.peers.is_empty() {
-        return Err(BuildError::AggressiveMode("crypto isakmp peer"));
-    }
-    let keyring = lines.keys.iter().map(PreSharedKey::from).collect();
+    let keys = lines.keys.iter().map(PreSharedKey::from);
+    let keyring = keys.chain(lines.peers.iter().map(PreSharedKey::from)).collect();
+    // Its first message leaves no choice of a group: the preferred policy's.
+    let group = lines.policies.first().map_or(Policy::STRONG.group, |policy| policy.group.into());
+    let aggressive_mode = AggressiveMode {
+        initiate: lines.peers.iter().map(|peer| peer.in_group(group)).collect(),
+        answer: if lines.aggressive_mode {
+            AggressiveAnswer::Anybody
+        } else {
+            AggressiveAnswer::Nobody
+        },
+        ..AggressiveMode::default()
+    };
     let mut nat_traversal =
         NatTraversal { force_encapsulation: wishes.force_encapsulation, ..NatTraversal::default() };
     if let Some(seconds) = lines.nat_keepalive {
@@ -113,6 +115,7 @@ fn build_isakmp(router: &ios::Router, wishes: Wishes) -> Result<isakmp::Config, 
     let mut config = isakmp::Config::builder(Provider::rustcrypto(), keyring)
         .trace_capacity(wishes.trace_capacity)
         .nat_traversal(Some(nat_traversal))
+        .aggressive_mode(aggressive_mode)
         .dead_peer_detection(lines.keepalive.map(DeadPeerDetection::from))
         .fragmentation(lines.fragmentation.then(Fragmentation::default));
     if !lines.policies.is_empty() {
@@ -122,10 +125,10 @@ fn build_isakmp(router: &ios::Router, wishes: Wishes) -> Result<isakmp::Config, 
         ios::IsakmpIdentity::Address => {}
         ios::IsakmpIdentity::Hostname => {
             let name = router.qualified_name().ok_or(BuildError::NoHostname)?;
-            config = config.identity(ios::name_identity(IdType::FQDN, &name));
+            config = config.identity(Identity::fqdn(&name));
         }
         ios::IsakmpIdentity::KeyId(name) => {
-            config = config.identity(ios::name_identity(IdType::KEY_ID, name));
+            config = config.identity(Identity::key_id(name.as_bytes()));
         }
     }
     Ok(config.build()?)

@@ -2,12 +2,15 @@
 
 use core::net::Ipv4Addr;
 
+use dmvpn_examples::build::{Wishes, build};
 use dmvpn_examples::ios::{
     DhGroup, EspEncryption, EspIntegrity, EspMode, IsakmpEncryption, IsakmpHash, KeyPeer, Router,
     Secret, TunnelMode,
 };
 use dmvpn_isakmp::crypto::{Group, HashAlgorithm};
-use dmvpn_isakmp::{ChildLifetime, Encryption, EspProposal, Mode, Policy, PreSharedKey};
+use dmvpn_isakmp::{
+    AggressivePeer, ChildLifetime, Encryption, EspProposal, Identity, Mode, Policy, PreSharedKey,
+};
 use proptest::prelude::*;
 
 const HUB: &str = include_str!("../configs/hub.ios");
@@ -205,6 +208,29 @@ fn a_router_between_real_peers() {
     for secret in ["\"one\"", "two\"", "three"] {
         assert!(!debug.contains(secret), "a key shows in Debug");
     }
+}
+
+#[test]
+fn aggressive_mode_reaches_the_protocol() {
+    let router = Router::read(REAL).unwrap();
+    let [peer] = &router.isakmp.peers[..] else { panic!("one peer") };
+    let (group, hub) = (Group(20), Ipv4Addr::new(172, 16, 10, 1).into());
+    let expected = AggressivePeer {
+        identity: Some(Identity::user_fqdn("spoke@example.net")),
+        ..AggressivePeer::new(hub, group)
+    };
+    assert_eq!(peer.in_group(group), expected);
+    let key = PreSharedKey::from(peer);
+    assert_eq!((key.address, key.prefix, key.key.dangerous_bytes()), (hub, 32, &b"three"[..]));
+    let named = PreSharedKey::from(&router.isakmp.keys[1]);
+    assert_eq!(named.identity, Some(Identity::fqdn("hub.example.net")));
+    let wishes = Wishes {
+        trace_capacity: 0,
+        key_log: false,
+        force_encapsulation: false,
+        first_request_id: None,
+    };
+    assert!(build(&router, wishes).is_ok());
 }
 
 #[test]

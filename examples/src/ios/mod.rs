@@ -24,7 +24,6 @@ pub use isakmp::{
     ClientEndpoint, DhGroup, Isakmp, IsakmpEncryption, IsakmpHash, IsakmpIdentity, IsakmpKey,
     IsakmpPeer, IsakmpPolicy, Keepalive, KeepaliveMode, KeyPeer,
 };
-pub(crate) use protocol::name_identity;
 pub use secret::Secret;
 pub use words::{ReadError, ReadErrorKind};
 

@@ -4,15 +4,16 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use dmvpn_isakmp::crypto::{Group, HashAlgorithm};
-use dmvpn_isakmp::wire::IdType;
 use dmvpn_isakmp::{
-    ChildLifetime, DeadPeerDetection, Encryption, EspProposal, Identity, Mode, Policy, PreSharedKey,
+    AggressivePeer, ChildLifetime, DeadPeerDetection, Encryption, EspProposal, Identity, Mode,
+    Policy, PreSharedKey,
 };
 use dmvpn_nhrp::NextHopServer;
 
 use super::{
-    DhGroup, EspEncryption, EspIntegrity, EspMode, IpsecProfile, IsakmpEncryption, IsakmpHash,
-    IsakmpKey, IsakmpPolicy, Keepalive, KeyPeer, NhrpServer, Replay, TransformSet,
+    ClientEndpoint, DhGroup, EspEncryption, EspIntegrity, EspMode, IpsecProfile, IsakmpEncryption,
+    IsakmpHash, IsakmpKey, IsakmpPeer, IsakmpPolicy, Keepalive, KeyPeer, NhrpServer, Replay,
+    TransformSet,
 };
 
 impl From<DhGroup> for Group {
@@ -53,16 +54,34 @@ impl From<&IsakmpKey> for PreSharedKey {
             }
             // Wherever it comes from, it must be called so.
             KeyPeer::Hostname(name) => Self {
-                identity: Some(name_identity(IdType::FQDN, name)),
+                identity: Some(Identity::fqdn(name)),
                 ..Self::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0, text)
             },
         }
     }
 }
 
-/// An identity that is a name (RFC 2407 §4.6.2.3 and §4.6.2.11).
-pub(crate) fn name_identity(id_type: IdType, name: &str) -> Identity {
-    Identity { id_type, data: bytes::Bytes::copy_from_slice(name.as_bytes()) }
+/// The key of a peer that we start aggressive mode with.
+impl From<&IsakmpPeer> for PreSharedKey {
+    fn from(peer: &IsakmpPeer) -> Self {
+        Self::new(IpAddr::V4(peer.address), 32, peer.password.dangerous_text().as_bytes())
+    }
+}
+
+impl IsakmpPeer {
+    /// The peer, with the group of the first message to it.
+    #[must_use]
+    pub fn in_group(&self, group: Group) -> AggressivePeer {
+        let identity = match &self.client_endpoint {
+            ClientEndpoint::Address(address) => Identity::address(IpAddr::V4(*address)),
+            ClientEndpoint::Fqdn(name) => Identity::fqdn(name),
+            ClientEndpoint::UserFqdn(name) => Identity::user_fqdn(name),
+        };
+        AggressivePeer {
+            identity: Some(identity),
+            ..AggressivePeer::new(IpAddr::V4(self.address), group)
+        }
+    }
 }
 
 impl From<Keepalive> for DeadPeerDetection {
