@@ -1,7 +1,7 @@
 //! The recorded handshakes replayed through our endpoint, as initiator and as responder, with the
 //! recorded exponents, nonces, cookies, SPIs and message IDs.
 //!
-//! 20 of the 21 scenarios: aggressive mode is not spoken here (see the last test). `recorded_derivations.rs` checks what these two derive, too.
+//! All 21 scenarios, that of aggressive mode in a test of its own (the last one). `recorded_derivations.rs` checks what these two derive, too.
 
 #![cfg(feature = "rustcrypto")]
 
@@ -13,13 +13,12 @@ mod run;
 mod script;
 mod setup;
 
-use alloc::{boxed::Box, collections::BTreeSet};
+use alloc::collections::BTreeSet;
 
 use dmvpn_isakmp::{
-    Discard, Endpoint, Jobs, Path, ProtectionId, Role, Transport,
+    Discard, Jobs, Role,
     wire::{ExchangeType, NotifyType},
 };
-use dmvpn_time::Instant;
 
 use known_answers::Scenario;
 use run::{Outcome, replay};
@@ -299,25 +298,43 @@ fn proxy_identities_that_match_nothing() {
     assert_eq!(responder.discarded, []);
 }
 
-/// Aggressive mode is refused without a trace of state.
+/// Aggressive mode in either role, the exponentiations in line and on other threads. charon discarded
+/// the QM1 that came right behind AM3 and was sent it again: as initiator we repeat AM3 as well, as
+/// responder we take the first QM1 and answer both with the same QM2.
 #[test]
-fn what_is_not_spoken_changes_nothing() {
-    let refusals = [("am-3des-sha1-modp768", Discard::AggressiveModeRefused)];
-    for (name, refusal) in refusals {
-        let scenario = Scenario::named(name);
-        let config = setup::config(&scenario, Role::Responder, Jobs::Inline, None);
-        let now = Instant::EPOCH;
-        let mut endpoint = Endpoint::new(config, Box::new(script::Script::default()), now);
-        endpoint.protect(now, ProtectionId(1), setup::protection(&scenario, Role::Responder));
-        let path = Path {
-            local: (setup::HUB, 500).into(),
-            remote: (setup::SPOKE, 500).into(),
-            transport: Transport::Isakmp,
+fn aggressive_mode() {
+    let scenario = Scenario::named("am-3des-sha1-modp768");
+    for role in ROLES {
+        let (ours, theirs, identity, end) = match role {
+            Role::Initiator => ("c598dbb3", "c8e0606c", "172.16.10.1", "cleared by its owner"),
+            Role::Responder => ("c8e0606c", "c598dbb3", "172.16.1.1", "peer deleted it"),
         };
-        let message = scenario.sections("message").next().unwrap().hex("raw");
-        assert_eq!(endpoint.handle_datagram(now, path, &message), Err(refusal), "{name}");
-        assert!(endpoint.poll_transmit().is_none());
-        assert!(endpoint.poll_event().is_none());
-        assert!(endpoint.poll_timeout().is_none());
+        let summary = [
+            format!("phase 1 up with {identity}, NAT false false"),
+            format!("install Inbound {ours} Transport"),
+            format!("install Outbound {theirs} Transport"),
+            format!("enable {theirs}"),
+            format!("remove Inbound {ours}: {end}"),
+            format!("remove Outbound {theirs}: {end}"),
+            format!("peer down: {end}"),
+        ];
+        // IOS's vendor ids are not charon's. AM3 is equal to the last octet of its ciphertext, where
+        // the IVs of phase 2 start.
+        let (differences, equal, accepted, beyond) = match role {
+            Role::Initiator => {
+                let differences = vec!["AM1 vendor id payload", "QM1 SA payload's order"];
+                (differences, 5, 2, ExchangeType::AGGRESSIVE)
+            }
+            Role::Responder => (vec!["AM2 vendor id payload"], 1, 7, ExchangeType::QUICK_MODE),
+        };
+        for jobs in [Jobs::Inline, Jobs::OutOfLine] {
+            let outcome = replay(&scenario, role, jobs);
+            assert_eq!(outcome.summary(), summary, "as {role:?}");
+            assert_eq!(outcome.differences, differences);
+            assert_eq!((outcome.equal, outcome.accepted), (equal, accepted));
+            assert_eq!(outcome.beyond, [beyond]);
+            assert_eq!(outcome.discarded, []);
+            assert_eq!(outcome.check_keys(&scenario, role), 2);
+        }
     }
 }

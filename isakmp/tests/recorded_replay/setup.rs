@@ -7,9 +7,9 @@ use core::{
 };
 
 use dmvpn_isakmp::{
-    ChildLifetime, Config, DeadPeerDetection, Encryption, EspEncryption, EspIntegrity, EspProposal,
-    Fragmentation, Jobs, Mode, NatTraversal, Policy, PreSharedKey, Protection, Proxies, Remote,
-    Role, Selector,
+    AggressiveAnswer, AggressiveMode, AggressivePeer, ChildLifetime, Config, DeadPeerDetection,
+    Encryption, EspEncryption, EspIntegrity, EspProposal, Fragmentation, Jobs, Mode, NatTraversal,
+    Policy, PreSharedKey, Protection, Proxies, Remote, Role, Selector,
     crypto::{ExponentLength, Group, HashAlgorithm, Secret},
     wire::{
         AttributeType, EncapsulationMode, IdType, Identification, Proposal, SecurityAssociation,
@@ -95,6 +95,15 @@ pub(crate) fn config(scenario: &Scenario, role: Role, jobs: Jobs, spi: Option<u3
             retry: Duration::from_secs(1),
             attempts: 4,
         }));
+    let config = if scenario.name.starts_with("am-") {
+        config.aggressive_mode(AggressiveMode {
+            initiate: vec![AggressivePeer::new(HUB, Group::MODP_768)],
+            answer: AggressiveAnswer::Anybody,
+            quick_mode_delay: Duration::ZERO,
+        })
+    } else {
+        config
+    };
     let config = match spi {
         Some(spi) => config.spi_range(spi..=spi),
         None => config,
@@ -118,7 +127,9 @@ fn fragments(scenario: &Scenario) -> bool {
 
 /// Whether the recorded initiator said INITIAL-CONTACT in MM5.
 fn recorded_initial_contact(scenario: &Scenario) -> bool {
-    let mm5 = scenario.sections("message").find(|m| m.get("payloads") == Some("ID HASH N"));
+    let mm5 = scenario
+        .sections("message")
+        .find(|m| matches!(m.get("payloads"), Some("ID HASH N" | "HASH NAT-D NAT-D N")));
     mm5.is_some()
 }
 
