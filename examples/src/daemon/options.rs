@@ -162,11 +162,11 @@ mod tests {
 
     #[test]
     fn commands_and_run_take_the_socket() {
-        let control = PathBuf::from("/tmp/s");
+        let control = PathBuf::from("/run/s");
         let words = ["show", "dmvpn", "--json"].map(str::to_owned).to_vec();
         let expected = Options::Command { control: control.clone(), words };
-        assert_eq!(read("--control /tmp/s show dmvpn --json"), Ok(expected));
-        let Ok(Options::Run(run)) = read("run hub.ios --control /tmp/s --keys k --user dmvpn")
+        assert_eq!(read("--control /run/s show dmvpn --json"), Ok(expected));
+        let Ok(Options::Run(run)) = read("run hub.ios --control /run/s --keys k --user dmvpn")
         else {
             panic!()
         };
