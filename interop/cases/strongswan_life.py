@@ -122,6 +122,27 @@ for we in (True, False):
         add(f"strongswan/life/rekey/by-charon/{what}/{'initiator' if we else 'responder'}", rekey, we, what, sets=(CI, ALL), needs=PACKAGES)
 
 
+def rekey_by_us(bench, we_initiate: bool, what: str):
+    """We re-key half a minute before a lifetime of one minute ends, under traffic in both directions."""
+    minute = {"child": {"profile": " set security-association lifetime seconds 60\n"},
+              "ike": {"lines": "crypto isakmp policy 1\n lifetime 60\n"}}[what]
+    lab = running(bench, Options(AES, pfs=True, we_initiate=we_initiate, **minute))
+    before = lab.their_spis()
+    sas = {sa["uniqueid"] for sa in lab.charon.sas()}
+    ping = bench.enter(lab.ping_beside(450))
+    if what == "child":
+        eventually("a new CHILD_SA", lambda: lab.their_spis() - before, 40)
+    else:
+        eventually("a new IKE_SA", lambda: {sa["uniqueid"] for sa in lab.charon.sas()} - sas, 40)
+    lab.all_answered(ping, 450)
+    lab.traffic(1)
+
+
+# The responder of a phase 1 negotiates anew only when it needs one.
+for what, we in (("child", True), ("child", False), ("ike", True)):
+    add(f"strongswan/life/rekey/by-us/{what}/{'initiator' if we else 'responder'}", rekey_by_us, we, what, sets=(ALL,), limit=90, needs=PACKAGES)
+
+
 # Restarts without memory
 
 def charon_restarts(bench, we_initiate: bool, how: str):
