@@ -21,10 +21,10 @@ mod rustcrypto;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
 
-#[cfg(fuzzing)]
+#[cfg(feature = "null-crypto")]
 mod null;
-#[cfg(fuzzing)]
-pub use null::NullProvider;
+#[cfg(feature = "null-crypto")]
+pub use null::{ChecksumProvider, NullProvider};
 
 /// Makes keyed algorithms. Keys have the lengths that [`Encryption::key_len`] and
 /// [`Integrity::key_len`] say.

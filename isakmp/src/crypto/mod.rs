@@ -13,7 +13,7 @@ mod algorithm;
 mod cbc_chain;
 mod diffie_hellman;
 mod job;
-#[cfg(fuzzing)]
+#[cfg(feature = "null-crypto")]
 pub mod null;
 mod phase1;
 mod phase2;
