@@ -40,8 +40,7 @@ pub(crate) struct SaId(pub(crate) u64);
 pub(crate) struct Negotiation {
     /// The configuration that it started with, and keeps.
     pub(crate) config: Arc<Config>,
-    /// The pre-shared key for the peer: found by its address when the negotiation started, or by its
-    /// identity in aggressive mode.
+    /// The pre-shared key for the peer: found by its address, and by its identity where that is known.
     pub(crate) key: PreSharedKey,
     /// Our identity, `None` for our address.
     pub(crate) identity: Option<Identity>,

@@ -12,13 +12,16 @@ use super::Config;
 /// One key of the keyring: `crypto isakmp key KEY address ADDRESS MASK`, and bound to a name
 /// `crypto isakmp key KEY hostname NAME`.
 ///
-/// Which key is for a peer is found by what is known of it at that moment (RFC 2409 §5.4):
+/// Which key is for a peer is found by what is known of it at that moment (RFC 2409 §5.4): of the
+/// entries with the longest prefix for its address,
 ///
-/// - In **main mode** the address alone: the longest prefix; of several entries with this prefix one
-///   that is not bound to an identity, else the first. Entries with the same prefix and the same key
-///   count as one key that each of their identities may use.
-/// - In **aggressive mode** address and identity: an entry bound to the identity, else as in main
-///   mode one that is bound to none; several keys for one prefix are told apart.
+/// - where its identity is known as well, in **aggressive mode** and when we start main mode anew with
+///   a peer that has proved it before, the one that is bound to the identity;
+/// - else, as always in a first **main mode**, one that is bound to none; else the first.
+///
+/// So whoever is at an address that has a key of its own must hold that key: another's, under whatever
+/// name, is no answer. Entries with the same prefix and the same key count as one key that each of
+/// their identities may use.
 #[derive(Clone, Debug)]
 pub struct PreSharedKey {
     /// Network address.
@@ -84,17 +87,18 @@ impl Config {
         keys.into_iter().max_by_key(rank)
     }
 
-    /// The pre-shared key for who is called so and sends from this address: the longest match of
-    /// those bound to the identity, else the one for the address.
+    /// The pre-shared key for who is called so and is at this address: of the entries with the
+    /// longest prefix the one that is bound to the identity, else the one for the address.
     pub(crate) fn pre_shared_key_of(
         &self,
         peer: IpAddr,
         identity: &Identity,
     ) -> Option<&PreSharedKey> {
-        self.keys_for(peer)
-            .filter(|key| key.identity.as_ref() == Some(identity))
-            .max_by_key(|key| key.prefix)
-            .or_else(|| self.pre_shared_key(peer))
+        let best = self.pre_shared_key(peer)?;
+        let bound = |key: &&PreSharedKey| {
+            key.prefix == best.prefix && key.identity.as_ref() == Some(identity)
+        };
+        self.keys_for(peer).find(bound).or(Some(best))
     }
 
     /// Whether the key is bound to the identity: by itself, or by another entry for the same

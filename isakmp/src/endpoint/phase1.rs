@@ -60,7 +60,11 @@ impl Endpoint {
             _ => peer.path,
         };
         let remote = path.remote.ip();
-        let Some(key) = config.pre_shared_key(remote).cloned() else {
+        let key = match &peer.identity {
+            Some(identity) => config.pre_shared_key_of(remote, identity),
+            None => config.pre_shared_key(remote),
+        };
+        let Some(key) = key.cloned() else {
             self.output.trace_on(&path, 0, Trace::NoPreSharedKey);
             self.no_phase1(peer_id, CloseReason::NoPreSharedKey(remote));
             return;
