@@ -5,6 +5,7 @@ mod child;
 mod data_plane;
 mod first_message;
 mod fragment;
+mod half_open;
 mod informational;
 mod key_log;
 mod liveness;
@@ -35,6 +36,7 @@ use crate::{
 };
 
 use child::Child;
+use half_open::HalfOpen;
 pub use key_log::Phase1Key;
 use peer::{Peer, PeerName, Wanted};
 
@@ -63,8 +65,7 @@ pub struct Endpoint {
     spis: BTreeSet<u32>,
     /// Who waits for which job.
     jobs: BTreeMap<JobId, (SaId, Option<MessageId>)>,
-    half_open: usize,
-    half_open_by_source: BTreeMap<IpAddr, usize>,
+    half_open: HalfOpen,
     reassemblies: Reassemblies,
     /// Refusals sent since an instant, within a second.
     refusals: (Instant, u32),
@@ -85,12 +86,16 @@ impl fmt::Debug for Endpoint {
             .field("by_target", &self.by_target)
             .field("phase1", &self.phase1)
             .field("by_cookies", &self.by_cookies)
+            .field("by_first", &self.by_first)
             .field("children", &self.children)
             .field("outbound", &self.outbound)
             .field("spis", &self.spis)
             .field("jobs", &self.jobs)
             .field("half_open", &self.half_open)
             .field("reassemblies", &self.reassemblies)
+            .field("refusals", &self.refusals)
+            .field("aggressive_modes", &self.aggressive_modes)
+            .field("next", &(self.next_sa, self.next_peer, self.next_conn))
             .field("timers", &self.output.timers)
             .finish_non_exhaustive()
     }
@@ -115,8 +120,7 @@ impl Endpoint {
             outbound: BTreeMap::new(),
             spis: BTreeSet::new(),
             jobs: BTreeMap::new(),
-            half_open: 0,
-            half_open_by_source: BTreeMap::new(),
+            half_open: HalfOpen::default(),
             reassemblies: Reassemblies::default(),
             refusals: (now, 0),
             aggressive_modes: (now, 0),

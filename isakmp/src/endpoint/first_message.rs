@@ -9,7 +9,7 @@ use dmvpn_time::Instant;
 
 use crate::aggressive_mode::responder as am_responder;
 use crate::main_mode::responder;
-use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId};
+use crate::phase1::{Answered, Negotiation, Phase1, Phase1State};
 use crate::wire::{Cookie, ExchangeType, Message, NotifyType};
 use crate::{CloseReason, Discard, Path, PreSharedKey, Role, Trace, informational};
 
@@ -41,19 +41,7 @@ impl Endpoint {
                 sport: path.remote.port(),
             },
         );
-        let full = self.half_open >= config.limits.half_open;
-        let limit = config.limits.half_open_per_source;
-        let full_of_source =
-            self.half_open_by_source.get(&source_address).is_some_and(|count| *count >= limit);
-        let evicted = if full_of_source {
-            let refusal = Discard::HalfOpenLimitPerSource { source_address, limit };
-            Some(self.oldest_unproved(Some(source_address)).ok_or(refusal)?)
-        } else if full {
-            let limit = config.limits.half_open;
-            Some(self.oldest_unproved(None).ok_or(Discard::HalfOpenLimit { limit })?)
-        } else {
-            None
-        };
+        let evicted = self.half_open.gives_way(source_address, &config.limits)?;
         let aggressive = message.header.exchange == ExchangeType::AGGRESSIVE;
         let key = if aggressive {
             self.may_answer_aggressive_mode(&path, message)
@@ -135,9 +123,7 @@ impl Endpoint {
         };
         self.by_cookies.insert(negotiation.cookies(), id);
         self.by_first.insert((negotiation.initiator_cookie, path.remote), id);
-        self.half_open = self.half_open.saturating_add(1);
-        let count = self.half_open_by_source.entry(source_address).or_default();
-        *count = count.saturating_add(1);
+        self.half_open.add(id, source_address);
         self.arm_half_open(id, &negotiation);
         self.phase1.insert(id, Phase1 { negotiation, state });
         self.after_step(id);
@@ -159,22 +145,6 @@ impl Endpoint {
         }
         let key = self.output.config.pre_shared_key(source_address);
         key.ok_or(Discard::NoPreSharedKey(source_address))
-    }
-
-    /// The oldest half-open SA, of a source or of all, whose initiator has not shown by MM3 or AM3 that
-    /// it receives what is sent to its address: a forger's give way to newer ones, so that they lock
-    /// nobody out.
-    fn oldest_unproved(&self, source: Option<core::net::IpAddr>) -> Option<SaId> {
-        let unproved = |(id, sa): (&SaId, &Phase1)| {
-            let from = sa.negotiation.path.remote.ip();
-            let unproved = matches!(
-                sa.state,
-                Phase1State::Responder(responder::State::SentMm2(_))
-                    | Phase1State::AggressiveResponder(_)
-            );
-            (unproved && source.is_none_or(|source| source == from)).then_some(*id)
-        };
-        self.phase1.iter().find_map(unproved)
     }
 
     /// Whether another refusal may be sent in this second.

@@ -236,6 +236,10 @@ impl Endpoint {
         };
         let established = state.established().is_some();
         self.by_cookies.insert(negotiation.cookies(), id);
+        if let Some((_, address)) = negotiation.first {
+            // Who answers our cookie receives what is sent to its address.
+            self.half_open.proved(id, address.ip());
+        }
         if !established && negotiation.role == Role::Initiator {
             // What limits an initiator is the number of its transmissions; this is for lost jobs.
             self.arm_half_open(id, &negotiation);
@@ -555,20 +559,9 @@ impl Endpoint {
     }
 
     fn release_half_open(&mut self, id: SaId) {
-        let Some(source) = self
-            .phase1
-            .get(&id)
-            .and_then(|sa| sa.negotiation.first)
-            .map(|(_, address)| address.ip())
-        else {
-            return;
-        };
-        self.half_open = self.half_open.saturating_sub(1);
-        if let Some(count) = self.half_open_by_source.get_mut(&source) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.half_open_by_source.remove(&source);
-            }
+        let first = self.phase1.get(&id).and_then(|sa| sa.negotiation.first);
+        if let Some((_, address)) = first {
+            self.half_open.remove(id, address.ip());
         }
     }
 
