@@ -210,6 +210,8 @@ pub struct Limits {
     /// First messages of aggressive mode answered, a second: each is a Diffie-Hellman computation
     /// for somebody who has proved nothing yet, not even the source address.
     pub aggressive_modes_per_second: u32,
+    /// Of these, from one source address, so that it takes spoofing to use up everybody's.
+    pub aggressive_modes_per_second_of_source: u32,
 }
 
 impl Default for Limits {
@@ -226,6 +228,7 @@ impl Default for Limits {
             reassembled_octets: 10_000,
             reassembly_timeout: Duration::from_secs(15),
             aggressive_modes_per_second: 50,
+            aggressive_modes_per_second_of_source: 10,
         }
     }
 }

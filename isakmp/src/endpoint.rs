@@ -12,6 +12,7 @@ mod liveness;
 mod peer;
 mod phase1;
 mod phase2;
+mod rate;
 mod timeout;
 mod view;
 
@@ -39,6 +40,7 @@ use child::Child;
 use half_open::HalfOpen;
 pub use key_log::Phase1Key;
 use peer::{Peer, PeerName, Wanted};
+use rate::Rate;
 
 /// Cisco's VPN client adds up to so many bytes after a message.
 const TOLERATED_EXCESS: usize = 16;
@@ -67,10 +69,10 @@ pub struct Endpoint {
     jobs: BTreeMap<JobId, (SaId, Option<MessageId>)>,
     half_open: HalfOpen,
     reassemblies: Reassemblies,
-    /// Refusals sent since an instant, within a second.
-    refusals: (Instant, u32),
-    /// First messages of aggressive mode answered since an instant, within a second.
-    aggressive_modes: (Instant, u32),
+    /// Refusals sent.
+    refusals: Rate,
+    /// First messages of aggressive mode answered.
+    aggressive_modes: Rate,
     next_sa: u64,
     next_peer: u64,
     /// The next connection id of a phase 2 SA.
@@ -122,8 +124,8 @@ impl Endpoint {
             jobs: BTreeMap::new(),
             half_open: HalfOpen::default(),
             reassemblies: Reassemblies::default(),
-            refusals: (now, 0),
-            aggressive_modes: (now, 0),
+            refusals: Rate::new(now),
+            aggressive_modes: Rate::new(now),
             next_sa: 0,
             next_peer: 0,
             next_conn: 1,

@@ -87,6 +87,15 @@ impl Sent {
 pub(crate) struct Answered {
     pub(crate) request: Bytes,
     pub(crate) reply: Option<Bytes>,
+    /// How often the reply was repeated.
+    pub(crate) repeated: u32,
+}
+
+impl Answered {
+    /// A message that has no answer yet.
+    pub(crate) fn new(request: &[u8]) -> Self {
+        Self { request: Bytes::copy_from_slice(request), reply: None, repeated: 0 }
+    }
 }
 
 impl Negotiation {
@@ -174,6 +183,18 @@ impl Phase1State {
             Self::AggressiveInitiator(state) => state.waiting(),
             Self::AggressiveResponder(state) => state.waiting(),
             Self::Established(_) => None,
+        }
+    }
+
+    /// How often the answer to one message may be repeated. AM2 goes to an address that nothing has
+    /// proved yet, and is longer than AM1 need be.
+    pub(crate) const fn most_repetitions(&self) -> u32 {
+        match self {
+            Self::AggressiveResponder(_) => aggressive_mode::responder::MOST_REPETITIONS,
+            Self::Initiator(_)
+            | Self::Responder(_)
+            | Self::AggressiveInitiator(_)
+            | Self::Established(_) => u32::MAX,
         }
     }
 

@@ -4,8 +4,10 @@
 //!   IKE_READY ─▶AM1, job─ R_AM1 ─job, AM2▶ R_AM2 ─▶AM3─ P1_COMPLETE
 //! ```
 //!
-//! It sends nothing by timer: one AM2 for each AM1, and the same again for the same message. So
-//! whoever forges a source address makes it send no more datagrams than he sends himself.
+//! It sends nothing by timer: one AM2 for each AM1, and the same again for the same message, a few
+//! times. So whoever forges a source address makes it send no more datagrams than he sends himself;
+//! they may be twice as long as his, and longer by our own name, and there are not many of them
+//! ([`Limits`](crate::Limits)).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -24,6 +26,9 @@ use crate::wire::{
     SecurityAssociation,
 };
 use crate::{CoarseState, Discard, Path, StateKind, Trace, Transport};
+
+/// How often AM2 is repeated: more often than initiators ask for it.
+pub(crate) const MOST_REPETITIONS: u32 = 10;
 
 /// Where aggressive mode is.
 #[derive(Debug)]
@@ -49,7 +54,7 @@ impl State {
 
     pub(crate) const fn agreed(&self) -> &Agreed {
         match self {
-            Self::MakingBoth(state) => &state.accepted.agreed,
+            Self::MakingBoth(state) => &state.agreed,
             Self::SentAm2(state) => &state.keyed.transcript.agreed,
         }
     }
@@ -160,12 +165,12 @@ pub(crate) fn start(accepted: AcceptedAm1, sa: &mut Negotiation, output: &mut Ou
     let processing = |payload| Trace::Processing { payload, message_id: MessageId::ZERO };
     output.trace(sa, processing(PayloadType::SECURITY_ASSOCIATION));
     output.trace(sa, processing(PayloadType::IDENTIFICATION));
-    output.trace(sa, accepted.id_note.clone());
+    output.trace(sa, accepted.id_note);
     output.trace(sa, Trace::NoProfile);
-    output.trace_all(sa, accepted.vendor_ids.iter().cloned());
+    output.trace_all(sa, accepted.vendor_ids);
     output.trace(sa, Trace::PreSharedKeyFound);
     output.trace(sa, Trace::LocalPreSharedKeyFound);
-    output.trace_all(sa, accepted.notes.iter().cloned());
+    output.trace_all(sa, accepted.notes);
     output.trace(sa, processing(PayloadType::KEY_EXCHANGE));
     output.trace(sa, processing(PayloadType::NONCE));
     sa.connection = output.connection();
@@ -174,14 +179,21 @@ pub(crate) fn start(accepted: AcceptedAm1, sa: &mut Negotiation, output: &mut Ou
     let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
     let id = output.job_id();
     output.jobs.push_back(Job::both(id, group, exponent, accepted.g_xi.clone()));
-    State::MakingBoth(Box::new(MakingBoth { waiting: Waiting(id), accepted }))
+    let AcceptedAm1 { agreed, answer, g_xi, nonce_i, id: id_i, .. } = accepted;
+    let waiting = Waiting(id);
+    State::MakingBoth(Box::new(MakingBoth { waiting, agreed, answer, g_xi, nonce_i, id: id_i }))
 }
 
 /// `IKE_R_AM1`: public value and shared secret are being computed.
 #[derive(Debug)]
 pub(crate) struct MakingBoth {
     waiting: Waiting,
-    accepted: AcceptedAm1,
+    agreed: Agreed,
+    answer: SecurityAssociation<'static>,
+    g_xi: Bytes,
+    nonce_i: Bytes,
+    /// Body of the peer's ID payload.
+    id: Vec<u8>,
 }
 
 impl MakingBoth {
@@ -192,7 +204,7 @@ impl MakingBoth {
         output: &mut Output,
     ) -> Result<SentAm2, Unusable> {
         let secret = agreement.shared_secret.ok_or(Unusable)?;
-        let AcceptedAm1 { agreed, answer, g_xi, nonce_i, id: id_i, .. } = self.accepted;
+        let Self { agreed, answer, g_xi, nonce_i, id: id_i, .. } = self;
         let nonce_r = output.nonce(sa.config.nonce_len);
         let g_xr = agreement.key_pair.public().clone();
         // RFC 3947 §4: port 0 with NAT traversal.
@@ -216,10 +228,8 @@ impl MakingBoth {
         phase1::trace_own_id(&id, PayloadType::VENDOR_ID, sa, output);
         chain.push(&Payload::Hash(hash.as_bytes().into()));
         let payload = phase1::message(sa.header(ExchangeType::AGGRESSIVE), &chain);
-        // Never in fragments: one datagram for one, until the peer has shown where it is.
-        let fragments = sa.fragments.take();
+        // Never in fragments, which are only for who has shown by AM3 where it is: one datagram for one.
         phase1::send(sa, CoarseState::AggressiveInitExchange, payload.clone(), output);
-        sa.fragments = fragments;
         sa.reply(payload);
         let input = (crate::MajorInput::Internal, crate::MinorInput::ProcessComplete);
         output.transition(sa, input, StateKind::IkeResponderAm1, StateKind::IkeResponderAm2);

@@ -71,7 +71,8 @@ impl Endpoint {
             discard,
             Discard::HashMismatch | Discard::IdentityMismatch { .. } | Discard::IdentityType(_)
         );
-        if !of_identity || !self.may_refuse() {
+        let path = self.phase1.get(&id).map(|sa| sa.negotiation.path);
+        if !of_identity || !path.is_some_and(|path| self.may_refuse(path.remote.ip())) {
             return Err(discard);
         }
         let Some(Phase1 { negotiation, .. }) = self.phase1.get_mut(&id) else {

@@ -3,9 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-use bytes::Bytes;
-use dmvpn_time::Instant;
+use core::net::IpAddr;
 
 use crate::aggressive_mode::responder as am_responder;
 use crate::main_mode::responder;
@@ -78,7 +76,7 @@ impl Endpoint {
             fragments: None,
             sent: None,
             disproved: false,
-            answered: Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None }),
+            answered: Some(Answered::new(datagram)),
         };
         let mut notes = Vec::new();
         let accepted = if aggressive {
@@ -91,7 +89,7 @@ impl Endpoint {
             Ok(accepted) => accepted,
             Err(discard) => {
                 self.output.trace_all(&negotiation, notes);
-                if discard == Discard::NoProposalChosen && self.may_refuse() {
+                if discard == Discard::NoProposalChosen && self.may_refuse(source_address) {
                     self.output.trace(&negotiation, Trace::Discarded(discard));
                     let notify_type = NotifyType::NO_PROPOSAL_CHOSEN;
                     let refusal = informational::refusal(message, notify_type, &mut self.output);
@@ -104,7 +102,7 @@ impl Endpoint {
             }
         };
         if aggressive {
-            self.count_aggressive_mode()?;
+            self.count_aggressive_mode(source_address)?;
         }
         if let Some(evicted) = evicted {
             self.remove_phase1(evicted, CloseReason::Evicted, false);
@@ -148,30 +146,19 @@ impl Endpoint {
     }
 
     /// Whether another refusal may be sent in this second.
-    pub(super) fn may_refuse(&mut self) -> bool {
-        let now = self.output.now;
+    pub(super) fn may_refuse(&mut self, to: IpAddr) -> bool {
         let limit = self.output.config.limits.refusals_per_second;
-        within_rate(&mut self.refusals, now, limit)
+        self.refusals.count(self.output.now, to, limit, limit)
     }
 
     /// Counts an answer to AM1, of which there are not too many in a second.
-    fn count_aggressive_mode(&mut self) -> Result<(), Discard> {
-        let limit = self.output.config.limits.aggressive_modes_per_second;
-        if within_rate(&mut self.aggressive_modes, self.output.now, limit) {
+    fn count_aggressive_mode(&mut self, source: IpAddr) -> Result<(), Discard> {
+        let limits = &self.output.config.limits;
+        let limit = limits.aggressive_modes_per_second;
+        let of_source = limits.aggressive_modes_per_second_of_source;
+        if self.aggressive_modes.count(self.output.now, source, limit, of_source) {
             return Ok(());
         }
         Err(Discard::AggressiveModeLimit { limit })
     }
-}
-
-/// Counts one more, if there are fewer than `limit` in this second.
-fn within_rate((since, count): &mut (Instant, u32), now: Instant, limit: u32) -> bool {
-    if now.saturating_duration_since(*since).as_secs() > 0 {
-        (*since, *count) = (now, 0);
-    }
-    let within = *count < limit;
-    if within {
-        *count = count.saturating_add(1);
-    }
-    within
 }

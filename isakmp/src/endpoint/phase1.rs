@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use dmvpn_time::Instant;
 
 use crate::aggressive_mode::{initiator as am_initiator, responder as am_responder};
@@ -137,7 +136,7 @@ impl Endpoint {
         message: &Message<'_>,
         datagram: &[u8],
     ) -> Result<(), Discard> {
-        let Some(Phase1 { negotiation, state }) = self.phase1.get(&id) else {
+        let Some(Phase1 { negotiation, state }) = self.phase1.get_mut(&id) else {
             return Err(Discard::UnknownCookies {
                 initiator: message.header.initiator_cookie,
                 responder: message.header.responder_cookie,
@@ -152,13 +151,18 @@ impl Endpoint {
                 sport: path.remote.port(),
             },
         );
-        if let Some(answered) = &negotiation.answered
+        let negotiation_path = negotiation.path;
+        if let Some(answered) = &mut negotiation.answered
             && answered.request == datagram
         {
-            if path != negotiation.path {
+            if path != negotiation_path {
                 return Err(Discard::WrongPath { source_address: path.remote.ip() });
             }
             let Some(reply) = answered.reply.clone() else { return Err(Discard::Duplicate) };
+            if answered.repeated >= state.most_repetitions() {
+                return Err(Discard::Duplicate);
+            }
+            answered.repeated = answered.repeated.saturating_add(1);
             self.output.trace(negotiation, Trace::Duplicate { node: None });
             let again = Trace::Retransmitting { node: None, attempt: 2, duplicate: true };
             self.output.trace(negotiation, again);
@@ -216,8 +220,7 @@ impl Endpoint {
             return Ok(());
         };
         self.by_cookies.remove(&negotiation.cookies());
-        negotiation.answered =
-            Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None });
+        negotiation.answered = Some(Answered::new(datagram));
         let output = &mut self.output;
         let state = match (state, accepted) {
             (Phase1State::Initiator(state), Accepted::Initiator(accepted)) => {

@@ -5,8 +5,6 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use bytes::Bytes;
-
 use crate::crypto::{Agreement, DiffieHellmanError};
 use crate::output::Timer;
 use crate::phase1::Waiting;
@@ -175,8 +173,7 @@ impl Endpoint {
             return Ok(());
         };
         // Once QM3 is here there is nothing more to answer.
-        let request = Bytes::copy_from_slice(datagram);
-        quick_mode.exchange.answered = Some(Answered { request, reply: None });
+        quick_mode.exchange.answered = Some(Answered::new(datagram));
         let output = &mut self.output;
         let (quick_mode, outcome) =
             quick_mode.advance(accepted, negotiation, &established.keys, output);
@@ -246,7 +243,7 @@ impl Endpoint {
             inbound_spi,
             iv: established.keys.first_iv(message_id),
             sent: None,
-            answered: Some(Answered { request: Bytes::copy_from_slice(datagram), reply: None }),
+            answered: Some(Answered::new(datagram)),
         };
         let output = &mut self.output;
         let step =
