@@ -198,8 +198,8 @@ pub struct Limits {
     pub queue: usize,
     /// Refusals sent to unauthenticated peers, a second.
     pub refusals_per_second: u32,
-    /// Messages of which only some fragments have come: so many from peers with whom there is an SA,
-    /// half-open or established, and once more so many first messages.
+    /// Messages of which only some fragments have come: so many from peers with whom there is an SA, as
+    /// many from those who negotiate one, and as many first messages. The oldest of each gives way.
     pub reassemblies: usize,
     /// Of these, in one SA, or first messages from one source address; the oldest gives way.
     pub reassemblies_per_source: usize,

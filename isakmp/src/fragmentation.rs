@@ -113,10 +113,31 @@ pub(crate) fn is_fragment(header: &Header) -> bool {
 /// Whose memory a fragment uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sender {
-    /// A peer that we have an SA with, half-open or established.
-    Sa(SaId),
     /// Anybody: a first message.
     Address(IpAddr),
+    /// Whoever negotiates phase 1.
+    HalfOpen(SaId),
+    /// A peer that we have an SA with.
+    Established(SaId),
+}
+
+/// How much a sender has shown of itself. Each standing has memory of its own, which is not used up by
+/// those who have shown less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Stranger,
+    HalfOpen,
+    Established,
+}
+
+impl Sender {
+    const fn standing(self) -> Standing {
+        match self {
+            Self::Address(_) => Standing::Stranger,
+            Self::HalfOpen(_) => Standing::HalfOpen,
+            Self::Established(_) => Standing::Established,
+        }
+    }
 }
 
 /// Which message a fragment belongs to. What comes over another path, or with other cookies, does
@@ -129,10 +150,10 @@ pub(crate) struct Key {
     pub(crate) id: u16,
 }
 
-/// Our name for a message of which only some fragments are here; never used twice, and the lower the
-/// older.
+/// Our name for a message of which only some fragments are here; never used twice, and of the same
+/// standing the lower the older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ReassemblyId(u64);
+pub(crate) struct ReassemblyId(Standing, u64);
 
 /// The fragments of one message.
 #[derive(Debug)]
@@ -159,8 +180,7 @@ pub(crate) enum Added {
 pub(crate) struct Reassemblies {
     by_key: BTreeMap<Key, Reassembly>,
     by_id: BTreeMap<ReassemblyId, Key>,
-    /// How many of them are first messages.
-    first_messages: usize,
+    count: BTreeMap<Standing, usize>,
     next: u64,
 }
 
@@ -207,18 +227,19 @@ impl Reassemblies {
         }
         let displaced = self.make_room(key.sender, limits)?;
         self.next = self.next.saturating_add(1);
-        let id = ReassemblyId(self.next);
+        let standing = key.sender.standing();
+        let id = ReassemblyId(standing, self.next);
         let mut reassembly = Reassembly { id, by_number: BTreeMap::new(), last: None };
         reassembly.insert(fragment);
-        if let Sender::Address(_) = key.sender {
-            self.first_messages = self.first_messages.saturating_add(1);
-        }
+        let count = self.count.entry(standing).or_default();
+        *count = count.saturating_add(1);
         self.by_key.insert(key, reassembly);
         self.by_id.insert(id, key);
         Ok(Added::Started(id, displaced))
     }
 
-    /// A sender's own oldest gives way; nobody else's.
+    /// A sender that has its share gives up its own oldest; if all is taken, the oldest of those of its
+    /// standing goes. Who floods us displaces what he likes, but cannot make anybody wait.
     fn make_room(
         &mut self,
         sender: Sender,
@@ -231,15 +252,15 @@ impl Reassemblies {
         {
             return Ok(self.remove(&oldest));
         }
-        let taken = match sender {
-            Sender::Address(_) => self.first_messages,
-            Sender::Sa(_) => self.by_key.len().saturating_sub(self.first_messages),
-        };
+        let standing = sender.standing();
         let limit = limits.reassemblies;
-        if taken >= limit {
-            return Err(Discard::ReassemblyLimit { limit });
+        if self.count.get(&standing).copied().unwrap_or(0) < limit {
+            return Ok(None);
         }
-        Ok(None)
+        let oldest = self.by_id.range(ReassemblyId(standing, 0)..).next();
+        let oldest = oldest.filter(|(id, _)| id.0 == standing).map(|(_, key)| *key);
+        let oldest = oldest.ok_or(Discard::ReassemblyLimit { limit })?;
+        Ok(self.remove(&oldest))
     }
 
     /// The messages of one sender: a few.
@@ -254,8 +275,8 @@ impl Reassemblies {
     fn remove(&mut self, key: &Key) -> Option<ReassemblyId> {
         let id = self.by_key.remove(key)?.id;
         self.by_id.remove(&id);
-        if let Sender::Address(_) = key.sender {
-            self.first_messages = self.first_messages.saturating_sub(1);
+        if let Some(count) = self.count.get_mut(&id.0) {
+            *count = count.saturating_sub(1);
         }
         Some(id)
     }
@@ -269,8 +290,8 @@ impl Reassemblies {
 
     /// Gives up waiting for the messages of an SA that is gone.
     pub(crate) fn forget(&mut self, sa: SaId) -> Vec<ReassemblyId> {
-        let own = self.of(Sender::Sa(sa));
-        own.into_iter().filter_map(|(key, _)| self.remove(&key)).collect()
+        let own = [Sender::HalfOpen(sa), Sender::Established(sa)].map(|sender| self.of(sender));
+        own.into_iter().flatten().filter_map(|(key, _)| self.remove(&key)).collect()
     }
 }
 

@@ -483,26 +483,43 @@ fn memory_is_bounded_and_returned() {
         ..Forge::first_message(&pair)
     };
     let sources: Vec<Forge> = (0..7).map(from).collect();
-    // A source's own oldest gives way, nobody else's.
+    // A source's own oldest gives way.
     for source in &sources[..5] {
         for id in 0..4 {
             source.send(&mut pair, id, 1, 0, b"a");
         }
     }
-    assert_eq!(discards(&pair), []);
-    sources[5].send(&mut pair, 0, 1, 0, b"a");
-    assert_eq!(discards(&pair), [Discard::ReassemblyLimit { limit: 10 }]);
     for source in &sources[..5] {
         for id in [2, 3] {
             source.send(&mut pair, id, 1, 0, b"a");
         }
     }
-    let duplicates = discards(&pair)[1..].iter();
-    assert_eq!(duplicates.filter(|d| matches!(d, Discard::FragmentDuplicate { .. })).count(), 10);
+    let duplicate = Discard::FragmentDuplicate { number: 1 };
+    assert_eq!(discards(&pair), vec![duplicate.clone(); 10]);
+    // Another source's has none of its own: the oldest of all gives way, and no more.
+    sources[5].send(&mut pair, 0, 1, 0, b"a");
+    sources[5].send(&mut pair, 0, 1, 0, b"a");
+    for source in &sources[1..5] {
+        source.send(&mut pair, 2, 1, 0, b"a");
+    }
+    assert_eq!(discards(&pair)[10..], vec![duplicate; 5]);
+    sources[0].send(&mut pair, 2, 1, 0, b"a");
+    assert_eq!(discards(&pair).len(), 15);
+    let state = format!("{:?}", pair.hosts[1].endpoint);
+    let state = state.split("reassemblies: ").nth(1).unwrap();
+    assert_eq!(state.matches("Reassembly { ").count(), 10, "{state}");
     pair.run_for(limits.reassembly_timeout);
     assert_eq!(pair.hosts[1].endpoint.poll_timeout(), None);
-    sources[6].send(&mut pair, 0, 1, 0, b"a");
-    assert_eq!(discards(&pair).len(), 11);
+}
+
+/// A limit of none is none.
+#[test]
+fn no_memory_at_all() {
+    let limits = Limits { reassemblies: 0, ..Limits::default() };
+    let mut pair = Pair::new(config(SIZE), config_with(SIZE, limits));
+    protect(&mut pair);
+    Forge::first_message(&pair).send(&mut pair, 1, 1, 0, b"a");
+    assert_eq!(discards(&pair), [Discard::ReassemblyLimit { limit: 0 }]);
 }
 
 /// First messages of strangers that fill their memory keep no peer's fragments out.
@@ -519,6 +536,56 @@ fn strangers_do_not_displace_peers() {
     pair.connect();
     pair.run_for(Duration::from_secs(1));
     pair.assert_connected();
+}
+
+/// Nor do they keep out a first message that comes in fragments.
+#[test]
+fn strangers_do_not_keep_a_first_message_out() {
+    let limits = Limits { reassemblies: 4, ..Limits::default() };
+    let mut pair = Pair::new(config(SIZE), config_with(SIZE, limits));
+    protect(&mut pair);
+    for source in 0..20 {
+        let remote = (ip(&format!("192.0.2.{source}")), 500).into();
+        let path = Path { remote, ..pair.path_to(1) };
+        Forge { path, ..Forge::first_message(&pair) }.send(&mut pair, 1, 1, 0, b"a");
+    }
+    let (forge, mm1) = (Forge::first_message(&pair), first_message());
+    forge.send(&mut pair, 1, 1, 0, &mm1[..60]);
+    forge.send(&mut pair, 1, 2, LAST, &mm1[60..]);
+    assert_eq!(pair.hosts[1].endpoint.phase1().count(), 1);
+}
+
+/// Who has only begun to negotiate keeps out no fragments of established peers.
+#[test]
+fn half_open_negotiations_do_not_displace_peers() {
+    let limits = Limits { reassemblies: 4, ..Limits::default() };
+    let mut pair = Pair::new(config(SIZE), config_with(SIZE, limits));
+    protect(&mut pair);
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let (now, peer) = (pair.now, pair.hosts[0].peer.unwrap());
+    let spi = pair.hosts[0].inbound()[0].spi;
+    pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+    pair.drain();
+    let mut own = Vec::new();
+    while let Some((_, path, fragment)) = pair.take_next() {
+        own.push((path, fragment));
+    }
+    assert!(own.len() > 1 && own.iter().all(|(_, fragment)| is_fragment(fragment)));
+    let mut source = 0;
+    for (path, fragment) in own {
+        for _ in 0..6 {
+            source += 1;
+            let remote = (ip(&format!("192.0.2.{source}")), 500).into();
+            let path = Path { remote, ..pair.path_to(1) };
+            pair.deliver(1, path, &first_message());
+            let view = pair.hosts[1].endpoint.phase1().last().unwrap();
+            let forge = Forge { path, cookies: view.cookies };
+            forge.send(&mut pair, 1, 1, 0, b"a");
+        }
+        pair.deliver(1, path, &fragment);
+    }
+    assert_eq!(pair.hosts[1].endpoint.phase2().count(), 2);
 }
 
 /// Who sees the packets can spoil messages, and no more: the SAs stay as they are.

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use crate::fragmentation::{self, Added, Key, ReassemblyId, Sender};
 use crate::output::Timer;
-use crate::phase1::SaId;
+use crate::phase1::{Phase1, SaId};
 use crate::wire::{Content, Cookie, Header, Message, Payloads};
 use crate::{Deviation, Discard, Path, Trace};
 
@@ -72,15 +72,19 @@ impl Endpoint {
         let known = |responder| self.by_cookies.get(&(initiator, responder)).copied();
         if !responder.is_zero() {
             // Until MM2 is whole we do not know the responder's cookie.
-            let sa = known(responder).or_else(|| known(Cookie::ZERO));
-            return sa.map(Sender::Sa).ok_or(unknown);
+            let sa = known(responder).or_else(|| known(Cookie::ZERO)).ok_or(unknown)?;
+            let established = |sa: &Phase1| sa.state.established().is_some();
+            return Ok(match self.phase1.get(&sa).is_some_and(established) {
+                true => Sender::Established(sa),
+                false => Sender::HalfOpen(sa),
+            });
         }
         if known(Cookie::ZERO).is_some() {
             // Our own first message, sent back to us.
             return Err(unknown);
         }
         if let Some(&sa) = self.by_first.get(&(initiator, path.remote)) {
-            return Ok(Sender::Sa(sa));
+            return Ok(Sender::HalfOpen(sa));
         }
         self.may_negotiate(path)?;
         Ok(Sender::Address(path.remote.ip()))
