@@ -307,3 +307,25 @@ fn perfect_forward_secrecy_survives_rekeying_and_is_required_if_configured() {
     assert_eq!(run(None, group).hosts[0].endpoint.phase2().count(), 0);
     assert_eq!(run(Some(Group::MODP_768), group).hosts[0].endpoint.phase2().count(), 0);
 }
+
+/// A lifetime counts from when the SA came up, whenever it is announced, and only shortens it.
+#[test]
+fn a_late_announcement_does_not_lengthen_the_lifetime() {
+    let hub = Policy { lifetime: 300, ..pair::GUIDE_POLICY };
+    let hub = guide_config().policies(vec![hub]).build().unwrap();
+    let mut pair = Pair::new(guide_config().build().unwrap(), hub);
+    pair.protect_guide();
+    // The hub's first protected message of its own is the announcement: it comes late.
+    let announcement = |message: &[u8]| message.get(18) == Some(&5);
+    pair.meddler = Some(Box::new(move |copies, _| copies.retain(|message| !announcement(message))));
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    let late = pair.hosts[1].sent.iter().find(|(_, t)| announcement(&t.payload)).unwrap();
+    let late = late.1.payload.clone();
+    pair.run_for(Duration::from_secs(95));
+    let path = pair.path_to(0);
+    pair.deliver(0, path, &late);
+    let remaining = pair.hosts[0].endpoint.phase1().next().unwrap().remaining.unwrap();
+    assert!((195..=200).contains(&remaining.as_secs()), "{remaining:?}");
+}

@@ -10,7 +10,7 @@ use crate::aggressive_mode::{initiator as am_initiator, responder as am_responde
 use crate::crypto::{Job, JobResult};
 use crate::main_mode::{initiator, responder};
 use crate::output::Timer;
-use crate::phase1::offer::lifetime_attributes;
+use crate::phase1::offer::{bearable, lifetime_attributes};
 use crate::phase1::{Answered, Negotiation, Phase1, Phase1State, SaId, Sent, Waiting};
 use crate::quick_mode::offer;
 use crate::wire::{
@@ -399,19 +399,28 @@ impl Endpoint {
         }
     }
 
-    /// Expiry, and for the initiator renegotiation before it.
+    /// Expiry, and for the initiator renegotiation before it. A lifetime counts from when the SA came
+    /// up; an SA that ends sooner stays as it is.
     fn arm_lifetime(&mut self, id: SaId, seconds: u32) {
-        let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) else { return };
+        let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+            self.phase1.get(&id)
+        else {
+            return;
+        };
+        let since = sa.since;
         let role = negotiation.role;
         let margin = negotiation.config.rekeying.margin;
         let lifetime = core::time::Duration::from_secs(seconds.into());
-        let now = self.output.now;
-        self.output.timers.set(Timer::Phase1Expire(id), now + lifetime);
+        let end = since + lifetime;
+        if self.output.timers.get(&Timer::Phase1Expire(id)).is_some_and(|sooner| sooner <= end) {
+            return;
+        }
+        self.output.timers.set(Timer::Phase1Expire(id), end);
         // The responder leaves it to the initiator: it can negotiate anew when it needs to, and two
         // at once are one too many.
         if role == Role::Initiator {
             let early = self.jittered_margin(margin, lifetime);
-            self.output.timers.set(Timer::Phase1Rekey(id), now + lifetime.saturating_sub(early));
+            self.output.timers.set(Timer::Phase1Rekey(id), since + lifetime.saturating_sub(early));
         }
     }
 
@@ -552,8 +561,7 @@ impl Endpoint {
             return;
         };
         let Some(announced) = seconds.filter(|seconds| *seconds < sa.lifetime) else { return };
-        // Nobody is made to negotiate without pause.
-        sa.lifetime = announced.max(60);
+        sa.lifetime = bearable(announced);
         let lifetime = sa.lifetime;
         let protocol = ProtocolId::ISAKMP;
         let record = Trace::ResponderLifetime { protocol, seconds, kilobytes };
