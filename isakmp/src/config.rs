@@ -203,8 +203,9 @@ pub struct Limits {
     pub reassemblies: usize,
     /// Of these, in one SA, or first messages from one source address; the oldest gives way.
     pub reassemblies_per_source: usize,
-    /// Octets of a message that comes in fragments.
-    pub reassembled_octets: usize,
+    /// Octets of a message, whole or in fragments. Real ones have 3000 at most; what a stranger sends
+    /// is kept to know it again.
+    pub message_octets: usize,
     /// How long the other fragments of a message are waited for.
     pub reassembly_timeout: Duration,
     /// First messages of aggressive mode answered, a second: each is a Diffie-Hellman computation
@@ -225,7 +226,7 @@ impl Default for Limits {
             refusals_per_second: 10,
             reassemblies: 256,
             reassemblies_per_source: 4,
-            reassembled_octets: 10_000,
+            message_octets: 10_000,
             reassembly_timeout: Duration::from_secs(15),
             aggressive_modes_per_second: 50,
             aggressive_modes_per_second_of_source: 10,

@@ -28,6 +28,14 @@ pub enum Discard {
         /// The datagram's, in bytes.
         have: usize,
     },
+    /// The datagram is longer than configured for a message.
+    #[error("{length} bytes, more than {limit}")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// No SA has these cookies.
     #[error("no SA with cookies {initiator} {responder}")]
     UnknownCookies {

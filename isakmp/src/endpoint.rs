@@ -318,6 +318,10 @@ impl Endpoint {
         if datagram == [0xff] {
             return Err(Discard::Keepalive);
         }
+        let (length, limit) = (datagram.len(), self.output.config.limits.message_octets);
+        if length > limit {
+            return Err(Discard::TooLong { length, limit });
+        }
         let message = Message::parse(datagram)?;
         if fragmentation::is_fragment(&message.header) {
             return self.handle_fragment(path, &message);

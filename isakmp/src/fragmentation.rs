@@ -198,7 +198,7 @@ impl Reassemblies {
         fragment: &Fragment<'_>,
         limits: &Limits,
     ) -> Result<Added, Discard> {
-        let limit = limits.reassembled_octets;
+        let limit = limits.message_octets;
         let number = fragment.number;
         if let Some(reassembly) = self.by_key.get_mut(&key) {
             let same =
@@ -218,9 +218,6 @@ impl Reassemblies {
                 Some(message) => Added::Complete(message, self.remove(&key)),
                 None => Added::Waiting,
             });
-        }
-        if fragment.data.len() > limit {
-            return Err(Discard::FragmentsTooLong { limit });
         }
         if number == 1 && fragment.is_last() {
             return Ok(Added::Complete(fragment.data.to_vec(), None));

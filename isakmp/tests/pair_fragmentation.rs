@@ -398,16 +398,17 @@ fn a_newer_message_of_the_same_id_wins() {
 
 #[test]
 fn total_above_the_cap() {
-    let limits = Limits { reassembled_octets: 100, ..Limits::default() };
+    let limits = Limits { message_octets: 300, ..Limits::default() };
     let mut pair = Pair::new(config(SIZE), config_with(SIZE, limits));
     protect(&mut pair);
     let forge = Forge::first_message(&pair);
-    forge.send(&mut pair, 1, 1, 0, &[1; 101]);
-    forge.send(&mut pair, 1, 1, 0, &[1; 60]);
-    forge.send(&mut pair, 1, 2, 0, &[1; 40]);
+    forge.send(&mut pair, 1, 1, 0, &[1; 265]);
+    forge.send(&mut pair, 1, 1, 0, &[1; 264]);
+    forge.send(&mut pair, 1, 2, 0, &[1; 36]);
     forge.send(&mut pair, 1, 3, 0, &[1; 1]);
-    let refused = Discard::FragmentsTooLong { limit: 100 };
-    assert_eq!(discards(&pair), [refused.clone(), refused]);
+    let limit = 300;
+    let whole = Discard::TooLong { length: 301, limit };
+    assert_eq!(discards(&pair), [whole, Discard::FragmentsTooLong { limit }]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use dmvpn_isakmp::wire::{
     Attribute, Chain, Cookie, Delete, ExchangeType, Flags, Header, Message, MessageId,
-    Notification, NotifyType, Payload, phase1,
+    Notification, NotifyType, Payload, VendorId, phase1,
 };
 use dmvpn_isakmp::{Discard, Limits, Path, Policy};
 use pair::{Pair, guide_config, ip};
@@ -193,6 +193,28 @@ fn half_open_negotiations_are_bounded() {
     pair.connect();
     pair.run_for(Duration::from_secs(5));
     pair.assert_connected();
+}
+
+/// A first message is kept to know it again: long ones, which nobody needs, would fill the memory.
+#[test]
+fn messages_of_many_octets_are_refused() {
+    let mut pair = Pair::guide();
+    let mm1 = first_message();
+    let mut long = Vec::new();
+    for octets in [9_900, 9_000] {
+        let parsed = Message::parse(&mm1).unwrap();
+        let mut chain = Chain::new();
+        for received in parsed.payloads().unwrap() {
+            chain.push(&received.payload);
+        }
+        chain.push(&Payload::VendorId(VendorId::new(vec![7; octets])));
+        long.push(chain.message(parsed.header, 0).unwrap());
+    }
+    let (path, length, limit) = (pair.path_to(1), long[0].len(), 10_000);
+    pair.deliver(1, path, &long[0]);
+    assert_eq!(pair.hosts[1].discards, [Discard::TooLong { length, limit }]);
+    pair.deliver(1, path, &long[1]);
+    assert_eq!(pair.hosts[1].endpoint.phase1().count(), 1);
 }
 
 /// First messages forged in somebody's name do not keep that somebody out.
