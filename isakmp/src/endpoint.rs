@@ -54,6 +54,8 @@ pub struct Endpoint {
     by_identity: BTreeMap<PeerName, PeerId>,
     /// By our address and the one that `connect` was called with.
     by_target: BTreeMap<(IpAddr, IpAddr), PeerId>,
+    /// By our address and their own, peers that are called otherwise than by it.
+    by_place: BTreeMap<(IpAddr, IpAddr), PeerId>,
     phase1: BTreeMap<SaId, Phase1>,
     /// The responder's cookie is zero while we wait for MM2.
     by_cookies: BTreeMap<(Cookie, Cookie), SaId>,
@@ -86,6 +88,7 @@ impl fmt::Debug for Endpoint {
             .field("peers", &self.peers)
             .field("by_identity", &self.by_identity)
             .field("by_target", &self.by_target)
+            .field("by_place", &self.by_place)
             .field("phase1", &self.phase1)
             .field("by_cookies", &self.by_cookies)
             .field("by_first", &self.by_first)
@@ -115,6 +118,7 @@ impl Endpoint {
             peers: BTreeMap::new(),
             by_identity: BTreeMap::new(),
             by_target: BTreeMap::new(),
+            by_place: BTreeMap::new(),
             phase1: BTreeMap::new(),
             by_cookies: BTreeMap::new(),
             by_first: BTreeMap::new(),

@@ -122,3 +122,24 @@ fn a_known_name_has_its_own_key() {
     let spis: Vec<_> = current.map(|view| view.inbound_spi).collect();
     assert!(spis.len() == 1 && spis[0] != before, "{spis:?}");
 }
+
+/// A hub that is asked to reach an address reaches the peer that is there, by whatever name it is
+/// known.
+#[test]
+fn connecting_to_the_address_of_a_known_name() {
+    let hub = keys(vec![
+        wildcard(b"key of another").bound_to(Identity::fqdn("other.example.org")),
+        wildcard(b"key of spoke 7").bound_to(spoke_name()),
+    ]);
+    let hub =
+        hub.identity(hub_name()).aggressive_mode(mode(&[], AggressiveAnswer::BoundIdentities));
+    let spoke = keys(vec![PreSharedKey::new(ip(HUB), 32, b"key of spoke 7").bound_to(hub_name())]);
+    let spoke =
+        spoke.identity(spoke_name()).aggressive_mode(mode(&[HUB], AggressiveAnswer::Nobody));
+    let mut pair = pair_of(spoke, hub);
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    let (now, peer) = (pair.now, pair.hosts[1].peer.unwrap());
+    assert_eq!(pair.hosts[1].endpoint.connect(now, pair::TUNNEL, ip(SPOKE)), Ok(peer));
+}

@@ -36,6 +36,8 @@ pub(super) struct Peer {
     pub(super) identity: Option<Identity>,
     /// How `by_identity` knows it.
     pub(super) name: Option<PeerName>,
+    /// How `by_place` knows it.
+    place: Option<(IpAddr, IpAddr)>,
     /// Its phase 1 SAs, the half-open ones that we started included.
     pub(super) phase1: BTreeSet<SaId>,
     /// The one in use: the newest established.
@@ -73,6 +75,7 @@ impl Endpoint {
             target: None,
             identity: None,
             name: None,
+            place: None,
             phase1: BTreeSet::new(),
             current: None,
             children: BTreeSet::new(),
@@ -97,7 +100,9 @@ impl Endpoint {
                 .get(&name)
                 .filter(|id| self.peers.get(id).is_some_and(|peer| peer.path.remote.ip() == remote))
         };
-        if let Some(&id) = self.by_target.get(&(local, remote)).or_else(by_identity) {
+        let by_place = || self.by_place.get(&(local, remote));
+        let known = self.by_target.get(&(local, remote)).or_else(by_identity).or_else(by_place);
+        if let Some(&id) = known {
             return id;
         }
         let config = &self.output.config;
@@ -150,6 +155,30 @@ impl Endpoint {
         self.by_identity.insert(name, id);
     }
 
+    /// Records where a peer is, so that who looks for the address finds it although it is called
+    /// otherwise. Behind a NAT it is not alone at its address.
+    pub(super) fn place_peer(&mut self, id: PeerId, behind_nat: bool) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let named = peer.identity.as_ref().is_some_and(|name| name.as_address().is_none());
+        let place = (named && !behind_nat).then(|| (peer.path.local.ip(), peer.path.remote.ip()));
+        let before = core::mem::replace(&mut peer.place, place);
+        if before == place {
+            return;
+        }
+        self.forget_place(id, before);
+        if let Some(place) = place {
+            self.by_place.insert(place, id);
+        }
+    }
+
+    fn forget_place(&mut self, id: PeerId, place: Option<(IpAddr, IpAddr)>) {
+        if let Some(place) = place
+            && self.by_place.get(&place) == Some(&id)
+        {
+            self.by_place.remove(&place);
+        }
+    }
+
     /// A peer behind a NAT was seen at another address.
     pub(super) fn seen_at(&mut self, id: PeerId, address: IpAddr) {
         let Some(peer) = self.peers.get(&id) else { return };
@@ -179,6 +208,7 @@ impl Endpoint {
             self.by_target.remove(&(local, target));
         }
         self.forget_name(id, peer.name);
+        self.forget_place(id, peer.place);
         self.output.timers.cancel(&Timer::DeadPeer(id));
         self.output.timers.cancel(&Timer::Keepalive(id));
         self.output.timers.cancel(&Timer::FirstQuickMode(id));

@@ -373,6 +373,7 @@ impl Endpoint {
             }
             None => false,
         };
+        self.place_peer(peer_id, nat.remote);
         if notifications.iter().any(|n| n.notify_type == NotifyType::INITIAL_CONTACT) {
             self.initial_contact(peer_id, id, started);
         }

@@ -381,7 +381,13 @@ impl Endpoint {
             self.output.trace(negotiation, record);
         }
         let Some(peer_id) = negotiation.peer else { return };
+        let unheard_of =
+            matches!(reason, CloseReason::NoAnswer { .. }) && negotiation.sent.is_some();
         self.drop_quick_mode(id, peer_id, message_id, quick_mode, reason);
+        if unheard_of {
+            // The peer has not said a word in this SA: AM3 did not arrive, and it does not have it.
+            self.remove_phase1(id, reason, false);
+        }
         self.start_wanted(peer_id);
         self.reap_peer(peer_id, reason);
     }

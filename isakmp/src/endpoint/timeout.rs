@@ -64,8 +64,8 @@ impl Endpoint {
         let Some(sent) = &mut negotiation.sent else { return };
         let attempts = negotiation.config.retransmission.attempts;
         if sent.transmissions >= attempts && state.established().is_some() {
-            // AM3 has been sent often enough, and a peer may have nothing to say for long.
-            negotiation.sent = None;
+            // AM3 has been sent often enough, and a peer may have nothing to say for long. That it has
+            // not been answered is remembered.
             return;
         }
         if sent.transmissions >= attempts {
