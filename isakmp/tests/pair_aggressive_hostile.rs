@@ -9,7 +9,7 @@ use core::time::Duration;
 use dmvpn_isakmp::crypto::{EncryptionAlgorithm, Group, HashAlgorithm, Iv, Provider};
 use dmvpn_isakmp::wire::{Chain, Content, Flags, Header, Message, Payload, PayloadType, Payloads};
 use dmvpn_isakmp::{
-    AggressiveAnswer, AggressiveMode, AggressivePeer, ConfigBuilder, Discard, Limits, Path,
+    AggressiveAnswer, AggressiveMode, AggressivePeer, ConfigBuilder, Discard, Event, Limits, Path,
     StateKind, Trace,
 };
 use pair::{HUB, Pair, guide_config, ip};
@@ -214,6 +214,24 @@ fn a_third_message_that_never_arrives() {
     pair.run_for(Duration::from_secs(120));
     assert_eq!(pair.hosts[0].endpoint.counters().phase1_completed, 1);
     pair.meddler = None;
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+}
+
+/// A responder that deletes the SA before our quick mode has begun: what waited has failed, and the next
+/// attempt is one.
+#[test]
+fn a_delete_while_quick_mode_waits() {
+    let mut pair = pair_of(spoke(), hub());
+    let peer = pair.connect();
+    pair.run_for(Duration::from_millis(15));
+    let (now, at_hub) = (pair.now, pair.hosts[1].peer.unwrap());
+    pair.hosts[1].endpoint.close(now, at_hub);
+    pair.run_for(Duration::from_secs(5));
+    let failed = |event: &&Event| matches!(event, Event::Failed { peer: p, .. } if *p == peer);
+    assert_eq!(pair.hosts[0].events.iter().filter(failed).count(), 1);
+    assert_eq!(pair.hosts[0].endpoint.peers().count(), 0);
     pair.connect();
     pair.run_for(Duration::from_secs(5));
     pair.assert_connected();

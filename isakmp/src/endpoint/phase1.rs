@@ -653,8 +653,8 @@ impl Endpoint {
             }
         }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        // What waited for this negotiation has nothing to wait for, unless another is under way.
-        if was_half_open && peer.phase1.is_empty() {
+        // What waited for this SA has nothing to wait for, unless there is another or one is under way.
+        if peer.phase1.is_empty() {
             let wanted = core::mem::take(&mut peer.wanted);
             for (protection, wanted) in wanted {
                 self.negotiation_failed(peer_id, protection, wanted.rekey_of, reason);
