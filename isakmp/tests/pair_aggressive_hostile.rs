@@ -6,6 +6,7 @@ mod pair;
 
 use core::time::Duration;
 
+use core::ops::Range;
 use dmvpn_isakmp::crypto::{EncryptionAlgorithm, Group, HashAlgorithm, Iv, Provider};
 use dmvpn_isakmp::wire::{Chain, Content, Flags, Header, Message, Payload, PayloadType, Payloads};
 use dmvpn_isakmp::{
@@ -233,6 +234,78 @@ fn a_delete_while_quick_mode_waits() {
     assert_eq!(pair.hosts[0].events.iter().filter(failed).count(), 1);
     assert_eq!(pair.hosts[0].endpoint.peers().count(), 0);
     pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+}
+
+/// Where the body of a payload lies in a message in clear.
+fn body(message: &[u8], payload_type: PayloadType) -> Range<usize> {
+    let parsed = Message::parse(message).unwrap();
+    let found = parsed.payloads().unwrap().find(payload_type).unwrap();
+    let start = found.offset() + 4;
+    start..start + found.body().len()
+}
+
+/// The hashes cover each octet of what they are to cover: whatever is changed on the way in AM1, AM2 or
+/// AM3, nobody is taken for authenticated by it, and the true message then still is accepted.
+#[test]
+fn each_octet_that_the_hashes_cover() {
+    let (mut pair, path, am1) = first_message(Limits::default());
+    // AM1: the responder answers what it got, and the initiator finds that it is not what it sent.
+    let covered = [
+        PayloadType::SECURITY_ASSOCIATION,
+        PayloadType::KEY_EXCHANGE,
+        PayloadType::NONCE,
+        PayloadType::IDENTIFICATION,
+    ];
+    let (mut answered, identity) = (0, body(&am1, PayloadType::IDENTIFICATION));
+    for at in covered.into_iter().flat_map(|covered| body(&am1, covered)) {
+        let (mut other, _, _) = first_message(Limits::default());
+        let mut changed = am1.clone();
+        changed[at] ^= 0x10;
+        other.deliver(1, path, &changed);
+        let Some((0, back, am2)) = other.take_next() else { continue };
+        if am2[18] != 4 {
+            // A refusal.
+            continue;
+        }
+        answered += 1;
+        other.deliver(0, back, &am2);
+        // HASH_R is not over the initiator's identity, but HASH_I is.
+        let completed = other.hosts[0].endpoint.counters().phase1_completed;
+        assert_eq!(completed == 1, identity.contains(&at), "octet {at} of AM1");
+        other.run_for(Duration::from_secs(1));
+        assert_eq!(other.hosts[1].endpoint.counters().phase1_completed, 0, "octet {at} of AM1");
+    }
+    assert!(answered > 96 + 20, "{answered}: public value and nonce at the least");
+    pair.deliver(1, path, &am1);
+    let (_, back, am2) = pair.take_next().unwrap();
+    let covered = [
+        PayloadType::KEY_EXCHANGE,
+        PayloadType::NONCE,
+        PayloadType::IDENTIFICATION,
+        PayloadType::HASH,
+    ];
+    let cookie = 8..16;
+    let bodies = covered.into_iter().flat_map(|covered| body(&am2, covered));
+    for at in cookie.chain(bodies) {
+        let mut changed = am2.to_vec();
+        changed[at] ^= 0x10;
+        pair.deliver(0, back, &changed);
+        assert_eq!(pair.hosts[0].endpoint.counters().phase1_completed, 0, "octet {at} of AM2");
+    }
+    // What it said of those it could not make sense of stays on the way.
+    pair.cut();
+    pair.deliver(0, back, &am2);
+    let (_, path, am3) = pair.take_next().unwrap();
+    // The hash payload, 24 octets.
+    for at in Header::LEN..Header::LEN + 24 {
+        let mut changed = am3.to_vec();
+        changed[at] ^= 0x10;
+        pair.deliver(1, path, &changed);
+        assert_eq!(pair.hosts[1].endpoint.counters().phase1_completed, 0, "octet {at} of AM3");
+    }
+    pair.deliver(1, path, &am3);
     pair.run_for(Duration::from_secs(5));
     pair.assert_connected();
 }
