@@ -136,7 +136,7 @@ pub(super) fn match_protection(
 /// ports. Zero stands for all protocols and ports (RFC 2407 §4.6.2).
 fn narrowed(wanted: Selector, asked: Selector, translated: bool) -> Option<Selector> {
     let same_address = wanted.address == asked.address && wanted.prefix == asked.prefix;
-    let address_fits = same_address || (translated && asked.is_host());
+    let address_fits = same_address || (translated && may_be_same_host(wanted, asked));
     if !address_fits {
         return None;
     }
@@ -147,6 +147,11 @@ fn narrowed(wanted: Selector, asked: Selector, translated: bool) -> Option<Selec
     let protocol = both(wanted.protocol.into(), asked.protocol.into())?;
     let port = both(wanted.port, asked.port)?;
     Some(Selector { protocol: u8::try_from(protocol).ok()?, port, ..asked })
+}
+
+/// Whether both are a host's, and a NAT may be why they differ: it does not change the address family.
+const fn may_be_same_host(one: Selector, other: Selector) -> bool {
+    one.is_host() && other.is_host() && one.address.is_ipv4() == other.address.is_ipv4()
 }
 
 /// As initiator: what the responder made of our identities. It may leave out some of the traffic, and
@@ -168,7 +173,7 @@ pub(super) fn check_answer(
         if answered == ours {
             continue;
         }
-        let translated = nat.found() && ours.is_host() && answered.is_host();
+        let translated = nat.found() && may_be_same_host(ours, answered);
         let within = ours.contains(&Selector { address: ours.address, ..answered })
             && (translated || ours.contains(&answered));
         if !within {
@@ -279,6 +284,8 @@ mod tests {
         assert_eq!(answered(inside, other, BEHIND_NAT), Err(refused));
         let network = Selector { prefix: 24, ..outside };
         assert!(answered(inside, network, BEHIND_NAT).is_err(), "hosts only");
+        let family = host("2001:db8::7", 47, 0);
+        assert!(answered(inside, family, BEHIND_NAT).is_err(), "a NAT does not change the family");
     }
 
     #[test]
@@ -314,5 +321,6 @@ mod tests {
         assert_eq!(narrowed(gre, host("192.168.7.1", GRE, 0), false), None);
         let inside = host("192.168.7.1", GRE, 0);
         assert_eq!(narrowed(gre, host("192.168.7.1", 0, 0), true), Some(inside));
+        assert_eq!(narrowed(gre, host("2001:db8::1", 0, 0), true), None);
     }
 }
