@@ -229,6 +229,34 @@ fn a_nat_on_either_side() {
     }
 }
 
+/// With encapsulation forced by either side or both, and with everything after AM2 in fragments.
+#[test]
+fn forced_encapsulation_and_fragments() {
+    use dmvpn_isakmp::{Fragmentation, NatTraversal, Transport};
+    let forced =
+        |force_encapsulation| Some(NatTraversal { force_encapsulation, ..NatTraversal::default() });
+    for choice in 0..16 {
+        let set = |bit: u8| choice >> bit & 1 == 1;
+        let cut = |bit| set(bit).then_some(Fragmentation { packet_size: 128 });
+        let spoke = spoke().nat_traversal(forced(set(0))).fragmentation(cut(2));
+        let hub = hub().nat_traversal(forced(set(1))).fragmentation(cut(3));
+        let mut pair = pair_of(spoke, hub);
+        pair.connect();
+        pair.run_for(Duration::from_secs(5));
+        pair.assert_connected();
+        let udp = set(0) || set(1);
+        for host in &pair.hosts {
+            let view = host.endpoint.phase1().next().unwrap();
+            assert_eq!(view.path.transport == Transport::NatT, udp, "{choice:04b}");
+            let fragments = host.sent.iter().filter(|(_, sent)| sent.payload[16] == 132).count();
+            assert_eq!(fragments > 0, set(2) && set(3), "{choice:04b}");
+        }
+        // An answer to who has not shown where it is stays one datagram.
+        assert_eq!(pair.hosts[1].sent[0].1.payload[18], AM);
+        assert_ne!(pair.hosts[1].sent[0].1.payload[16], 132);
+    }
+}
+
 #[test]
 fn half_open_and_rate_limits() {
     let limits = Limits { aggressive_modes_per_second: 3, half_open: 2, ..Limits::default() };
