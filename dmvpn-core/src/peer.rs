@@ -63,6 +63,8 @@ pub(crate) struct Peer {
     /// GRE's receiving state on each tunnel, so that a data packet finds it there.
     pub(crate) flows: BTreeMap<TunnelId, dmvpn_gre::Receiver>,
     pub(crate) path_mtu: u16,
+    /// What the path MTU is again when ICMP's word is too old.
+    pub(crate) lasting_path_mtu: u16,
     /// NHRP cache entries that were registered through this peer.
     pub(crate) bindings: usize,
     /// Since when GRE can pass.
@@ -131,6 +133,7 @@ impl Peer {
             inbound: BTreeSet::new(),
             flows: BTreeMap::new(),
             path_mtu,
+            lasting_path_mtu: path_mtu,
             bindings: 0,
             up_since: None,
             counters: dmvpn_esp::Counters::default(),

@@ -156,6 +156,14 @@ fn icmp_about_udp_encapsulation_names_its_ports() {
     node.set_path_mtu(peer, 1200);
     node.handle_timeout(now + Duration::from_secs(700));
     assert_eq!(path_mtu(node), 1200);
+    // What ICMP lowers is for ten minutes; then it is again what the owner set.
+    let now = now + Duration::from_secs(700);
+    for mtu in [1100, 1000] {
+        assert_eq!(node.handle_too_big(now, quoted(4500, 4500), None, mtu), Ok(peer));
+        assert_eq!(path_mtu(node), mtu);
+    }
+    node.handle_timeout(now + Duration::from_secs(600));
+    assert_eq!(path_mtu(node), 1200);
 }
 
 #[test]

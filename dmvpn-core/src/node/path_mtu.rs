@@ -19,10 +19,11 @@ const LEAST_IPV6: u16 = 1280;
 
 impl Node {
     /// The path towards a peer takes packets of at most `mtu` octets. It holds until it is set
-    /// again, or until [`handle_too_big`](Self::handle_too_big) lowers it.
+    /// again; [`handle_too_big`](Self::handle_too_big) may lower it for a while.
     pub fn set_path_mtu(&mut self, peer: PeerId, mtu: u16) {
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.path_mtu = mtu.max(68);
+            entry.lasting_path_mtu = entry.path_mtu;
             self.timers.cancel(&Timer::PathMtu(peer));
         }
     }
@@ -111,7 +112,7 @@ impl Node {
     /// What ICMP said is old: the path may have changed.
     pub(super) fn age_path_mtu(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.path_mtu = self.config.path_mtu;
+            peer.path_mtu = peer.lasting_path_mtu;
         }
     }
 }
