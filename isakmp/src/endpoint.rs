@@ -327,10 +327,17 @@ impl Endpoint {
             return Err(Discard::TooLong { length, limit });
         }
         let message = Message::parse(datagram)?;
-        if fragmentation::is_fragment(&message.header) {
-            return self.handle_fragment(path, &message);
+        check_envelope(&message, length)?;
+        let excess = !message.excess.is_empty();
+        let outcome = if fragmentation::is_fragment(&message.header) {
+            self.handle_fragment(path, &message)
+        } else {
+            self.handle_message(path, &message, datagram)
+        };
+        if outcome.is_ok() && excess {
+            self.output.trace_on(&path, 0, Trace::Deviation(Deviation::TrailingBytes));
         }
-        self.handle_message(path, &message, datagram)
+        outcome
     }
 
     /// A whole message.
@@ -341,12 +348,6 @@ impl Endpoint {
         datagram: &[u8],
     ) -> Result<(), Discard> {
         let header = &message.header;
-        if message.excess.len() > TOLERATED_EXCESS {
-            return Err(Discard::Length { length: header.length, have: datagram.len() });
-        }
-        if header.initiator_cookie.is_zero() {
-            return Err(Discard::ZeroCookie);
-        }
         let (initiator, responder) = (header.initiator_cookie, header.responder_cookie);
         let known = self.by_cookies.get(&(initiator, responder)).copied();
         let outcome = match header.exchange {
@@ -374,14 +375,8 @@ impl Endpoint {
             ExchangeType::INFORMATIONAL => self.handle_informational(known, path, message),
             exchange => Err(Discard::Exchange(exchange)),
         };
-        if outcome.is_ok() {
-            if !message.excess.is_empty() {
-                let record = Trace::Deviation(Deviation::TrailingBytes);
-                self.output.trace_on(&path, 0, record);
-            }
-            if header.flags.contains(crate::wire::Flags::COMMIT) {
-                self.output.trace_on(&path, 0, Trace::Deviation(Deviation::CommitBit));
-            }
+        if outcome.is_ok() && header.flags.contains(crate::wire::Flags::COMMIT) {
+            self.output.trace_on(&path, 0, Trace::Deviation(Deviation::CommitBit));
         }
         outcome
     }
@@ -430,6 +425,17 @@ impl Endpoint {
             self.reap_peer(peer, reason);
         }
     }
+}
+
+/// What holds for every message, whole, in fragments or a fragment.
+fn check_envelope(message: &Message<'_>, have: usize) -> Result<(), Discard> {
+    if message.excess.len() > TOLERATED_EXCESS {
+        return Err(Discard::Length { length: message.header.length, have });
+    }
+    if message.header.initiator_cookie.is_zero() {
+        return Err(Discard::ZeroCookie);
+    }
+    Ok(())
 }
 
 /// # Output

@@ -325,6 +325,25 @@ fn a_fragment_is_alone_in_its_message() {
     assert_eq!(discards(&pair), [Discard::UnexpectedPayload(PayloadType::NONCE)]);
 }
 
+/// The rules of every message hold for a fragment as well.
+#[test]
+fn more_octets_than_announced_and_no_cookie() {
+    let mut pair = fragmenting();
+    let mut forge = Forge::first_message(&pair);
+    let fragment = forge.fragment(1, 1, 0, b"abcd");
+    let length = u32::try_from(fragment.len()).unwrap();
+    let longer = |octets| [&fragment[..], &vec![0; octets]].concat();
+    pair.deliver(1, forge.path, &longer(17));
+    forge.cookies.0 = Cookie::ZERO;
+    forge.send(&mut pair, 1, 1, 0, b"abcd");
+    let have = fragment.len() + 17;
+    assert_eq!(discards(&pair), [Discard::Length { length, have }, Discard::ZeroCookie]);
+    pair.deliver(1, forge.path, &longer(16));
+    assert_eq!(discards(&pair).len(), 2);
+    let tolerated = Trace::Deviation(Deviation::TrailingBytes);
+    assert_eq!(pair.hosts[1].traces.iter().filter(|traced| traced.trace == tolerated).count(), 1);
+}
+
 #[test]
 fn every_truncation_is_refused() {
     let mut pair = fragmenting();

@@ -98,6 +98,7 @@ impl Endpoint {
         datagram: &[u8],
     ) -> Result<(), Discard> {
         let message = Message::parse(datagram)?;
+        super::check_envelope(&message, datagram.len())?;
         let header = &message.header;
         if fragmentation::is_fragment(header) {
             return Err(Discard::FragmentOfFragment);
@@ -105,7 +106,11 @@ impl Endpoint {
         if (header.initiator_cookie, header.responder_cookie) != cookies {
             return Err(Discard::FragmentCookies);
         }
-        self.handle_message(path, &message, datagram)
+        self.handle_message(path, &message, datagram)?;
+        if !message.excess.is_empty() {
+            self.output.trace_on(&path, 0, Trace::Deviation(Deviation::TrailingBytes));
+        }
+        Ok(())
     }
 
     fn stop_waiting(&mut self, id: Option<ReassemblyId>) {
