@@ -143,3 +143,20 @@ fn connecting_to_the_address_of_a_known_name() {
     let (now, peer) = (pair.now, pair.hosts[1].peer.unwrap());
     assert_eq!(pair.hosts[1].endpoint.connect(now, pair::TUNNEL, ip(SPOKE)), Ok(peer));
 }
+
+/// The bits behind a prefix say nothing: these are entries for the same peers, with the same key.
+#[test]
+fn entries_of_one_network() {
+    let shared = |address: &str, name: &str| {
+        PreSharedKey::new(ip(address), 16, b"shared").bound_to(Identity::fqdn(name))
+    };
+    let hub = keys(vec![
+        shared("172.16.3.4", "other.example.org"),
+        shared("172.16.0.0", "spoke7.example.org"),
+    ]);
+    let spoke = keys(vec![wildcard(b"shared")]).identity(spoke_name());
+    let mut pair = pair_of(spoke, hub);
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+}

@@ -68,7 +68,7 @@ impl PreSharedKey {
 
     /// Whether both are for the same peers, by address.
     fn same_entry(&self, other: &Self) -> bool {
-        (self.address, self.prefix) == (other.address, other.prefix)
+        self.prefix == other.prefix && self.matches(other.address)
     }
 }
 
