@@ -183,7 +183,8 @@ pub enum Jobs {
     OutOfLine,
 }
 
-/// Bounds on what peers can make an endpoint hold.
+/// Bounds on what peers can make an endpoint hold. A source is an IPv4 address, or a network of IPv6:
+/// the first 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Half-open phase 1 negotiations that peers started.

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use crate::fragmentation::{self, Added, Key, ReassemblyId, Sender};
 use crate::output::Timer;
+use crate::path::source_of;
 use crate::phase1::{Phase1, SaId};
 use crate::wire::{Content, Cookie, Header, Message, Payloads};
 use crate::{Deviation, Discard, Path, Trace};
@@ -87,7 +88,7 @@ impl Endpoint {
             return Ok(Sender::HalfOpen(sa));
         }
         self.may_negotiate(path)?;
-        Ok(Sender::Address(path.remote.ip()))
+        Ok(Sender::Address(source_of(path.remote.ip())))
     }
 
     /// A message whose fragments are all here.

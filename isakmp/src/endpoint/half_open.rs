@@ -4,6 +4,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
+use crate::path::source_of;
 use crate::phase1::SaId;
 use crate::{Discard, Limits};
 
@@ -29,11 +30,12 @@ impl HalfOpen {
         source_address: IpAddr,
         limits: &Limits,
     ) -> Result<Option<SaId>, Discard> {
+        let source = source_of(source_address);
         let limit = limits.half_open_per_source;
-        if self.by_source.get(&source_address).is_some_and(|count| *count >= limit) {
-            let oldest = self.unproved_of.range((source_address, SaId(0))..).next();
+        if self.by_source.get(&source).is_some_and(|count| *count >= limit) {
+            let oldest = self.unproved_of.range((source, SaId(0))..).next();
             return match oldest {
-                Some((source, id)) if *source == source_address => Ok(Some(*id)),
+                Some((of, id)) if *of == source => Ok(Some(*id)),
                 _ => Err(Discard::HalfOpenLimitPerSource { source_address, limit }),
             };
         }
@@ -47,6 +49,7 @@ impl HalfOpen {
 
     /// One more.
     pub(super) fn add(&mut self, id: SaId, source: IpAddr) {
+        let source = source_of(source);
         self.count = self.count.saturating_add(1);
         let count = self.by_source.entry(source).or_default();
         *count = count.saturating_add(1);
@@ -57,13 +60,14 @@ impl HalfOpen {
     /// Its initiator is where it says: it gives way to nobody any more.
     pub(super) fn proved(&mut self, id: SaId, source: IpAddr) {
         self.unproved.remove(&id);
-        self.unproved_of.remove(&(source, id));
+        self.unproved_of.remove(&(source_of(source), id));
     }
 
     /// One less.
     pub(super) fn remove(&mut self, id: SaId, source: IpAddr) {
         self.proved(id, source);
         self.count = self.count.saturating_sub(1);
+        let source = source_of(source);
         if let Some(count) = self.by_source.get_mut(&source) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -76,6 +80,23 @@ impl HalfOpen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_source() {
+        let limits = &Limits { half_open_per_source: 1, ..Limits::default() };
+        let [one, two, other] = ["2001:db8::1", "2001:db8::ffff:0:0:2", "2001:db8:0:1::1"]
+            .map(|address| address.parse().unwrap());
+        let mut half_open = HalfOpen::default();
+        half_open.add(SaId(1), one);
+        assert_eq!(half_open.gives_way(other, limits), Ok(None));
+        assert_eq!(half_open.gives_way(two, limits), Ok(Some(SaId(1))));
+        half_open.proved(SaId(1), one);
+        let (source_address, limit) = (two, 1);
+        let refused = Err(Discard::HalfOpenLimitPerSource { source_address, limit });
+        assert_eq!(half_open.gives_way(two, limits), refused);
+        half_open.remove(SaId(1), one);
+        assert_eq!(half_open.gives_way(two, limits), Ok(None));
+    }
 
     #[test]
     fn the_oldest_unproved_gives_way_of_its_source_first() {

@@ -5,6 +5,8 @@ use core::net::IpAddr;
 
 use dmvpn_time::Instant;
 
+use crate::path::source_of;
+
 /// What was done since an instant, within a second, and for whom.
 #[derive(Debug)]
 pub(super) struct Rate {
@@ -28,6 +30,7 @@ impl Rate {
         limit: u32,
         of_source: u32,
     ) -> bool {
+        let source = source_of(source);
         let over = now.saturating_duration_since(self.since).as_secs() > 0;
         let of_this = self.by_source.get(&source).copied().filter(|_| !over).unwrap_or(0);
         let count = if over { 0 } else { self.count };
@@ -47,6 +50,16 @@ impl Rate {
 mod tests {
     use super::*;
     use core::time::Duration;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_source() {
+        let [one, two, other] = ["2001:db8::1", "2001:db8::ffff:0:0:2", "2001:db8:0:1::1"]
+            .map(|address| address.parse().unwrap());
+        let start = Instant::from_secs(7);
+        let mut rate = Rate::new(start);
+        let counted = [one, two, other].map(|source| rate.count(start, source, 9, 1));
+        assert_eq!(counted, [true, false, true]);
+    }
 
     #[test]
     fn a_second_a_source_and_all() {
