@@ -1,0 +1,194 @@
+//! Cipher block chaining (RFC 2451 §2): a packet is opened in parallel, and packets are sealed in parallel to each other.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "indices are lanes and blocks, each checked against its length where it is made"
+)]
+
+use crate::slice::{self, BLOCKS_PER_WORD, Lanes, Sliced, TripleKeys, Wide};
+use crate::table;
+use crate::triple_des::{BLOCK, INTERLEAVED, NotWholeBlocks, TripleDes, WORTH_SLICING};
+
+/// Blocks whose ciphertexts are kept while they are decrypted.
+const CHUNK: usize = 256;
+
+impl TripleDes {
+    /// Encrypts `data` in place in CBC mode. Each block waits for the one before it, so that this is by tables unless
+    /// [`constant_time`](Self::constant_time) was asked for; several packets together are done faster by [`cbc_encrypt_batch`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotWholeBlocks`]; nothing has changed then.
+    pub fn cbc_encrypt(&self, iv: [u8; 8], data: &mut [u8]) -> Result<(), NotWholeBlocks> {
+        CbcEncrypt::new(self, iv, data)?.from(0);
+        Ok(())
+    }
+
+    /// Decrypts `data` in place in CBC mode: blocks do not wait for each other, so that from some 200 bytes on they are sliced.
+    ///
+    /// # Errors
+    ///
+    /// [`NotWholeBlocks`]; nothing has changed then.
+    pub fn cbc_decrypt(&self, iv: [u8; 8], data: &mut [u8]) -> Result<(), NotWholeBlocks> {
+        let blocks = whole_blocks(data)?;
+        let mut chained = iv;
+        let mut ciphertexts = [[0; BLOCK]; CHUNK];
+        for blocks in blocks.chunks_mut(CHUNK) {
+            let ciphertexts = &mut ciphertexts[..blocks.len()];
+            ciphertexts.copy_from_slice(blocks);
+            self.decrypt_blocks(blocks);
+            for (block, ciphertext) in blocks.iter_mut().zip(ciphertexts) {
+                let plain = u64::from_be_bytes(*block) ^ u64::from_be_bytes(chained);
+                *block = plain.to_be_bytes();
+                chained = *ciphertext;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn whole_blocks(data: &mut [u8]) -> Result<&mut [[u8; BLOCK]], NotWholeBlocks> {
+    let len = data.len();
+    match data.as_chunks_mut::<BLOCK>() {
+        (blocks, []) => Ok(blocks),
+        _ => Err(NotWholeBlocks { len }),
+    }
+}
+
+/// One packet of a batch.
+pub struct CbcEncrypt<'a> {
+    cipher: &'a TripleDes,
+    chained: u64,
+    blocks: &'a mut [[u8; BLOCK]],
+}
+
+impl core::fmt::Debug for CbcEncrypt<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("CbcEncrypt").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> CbcEncrypt<'a> {
+    /// `data` is encrypted in place, from `iv`, by `cipher`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotWholeBlocks`].
+    pub fn new(
+        cipher: &'a TripleDes,
+        iv: [u8; 8],
+        data: &'a mut [u8],
+    ) -> Result<Self, NotWholeBlocks> {
+        Ok(Self { cipher, chained: u64::from_be_bytes(iv), blocks: whole_blocks(data)? })
+    }
+
+    /// The blocks from `first` on.
+    fn from(&mut self, first: usize) {
+        let Some(blocks) = self.blocks.get_mut(first..) else { return };
+        if !self.cipher.always_slices() {
+            let mut chained = [self.chained];
+            table::cbc_encrypt([self.cipher.schedule()], &mut chained, [blocks]);
+            [self.chained] = chained;
+            return;
+        }
+        for block in blocks {
+            let mixed = self.chained ^ u64::from_be_bytes(*block);
+            *block = mixed.to_be_bytes();
+            self.cipher.encrypt_blocks(core::slice::from_mut(block));
+            self.chained = u64::from_be_bytes(*block);
+        }
+    }
+}
+
+/// Encrypts packets in CBC mode beside each other, of the same cipher or of many; the result is that of [`TripleDes::cbc_encrypt`] on each.
+///
+/// Packet `j` is lane `j` of the slices, up to 256 at a time; packets of about the same length use them best. Where fewer are left than slicing is
+/// worth, the rest goes by tables, four packets at a time.
+pub fn cbc_encrypt_batch(packets: &mut [CbcEncrypt<'_>]) {
+    for packets in packets.chunks_mut(MAX_LANES) {
+        if worth_slicing(packets, 0) {
+            slice::with_width(packets.len(), BesideEachOther(packets));
+        } else {
+            by_tables(packets, 0);
+        }
+    }
+}
+
+/// The packets that one pass has at most.
+const MAX_LANES: usize = 4 * BLOCKS_PER_WORD;
+
+/// Whether enough packets have a block at `step`, or one has it that must not go by tables.
+fn worth_slicing(packets: &[CbcEncrypt<'_>], step: usize) -> bool {
+    let mut left = packets.iter().filter(|packet| packet.blocks.len() > step);
+    left.clone().any(|packet| packet.cipher.always_slices())
+        || left.nth(WORTH_SLICING - 1).is_some()
+}
+
+/// What is left from block `step` on.
+fn by_tables(packets: &mut [CbcEncrypt<'_>], step: usize) {
+    let (fours, rest) = packets.as_chunks_mut::<INTERLEAVED>();
+    for four in fours {
+        let [a, b, c, d] = four;
+        let together =
+            [&*a, b, c, d].iter().map(|packet| packet.blocks.len()).min().unwrap_or(0).max(step);
+        let mut chained = [a.chained, b.chained, c.chained, d.chained];
+        let schedules = [&*a, b, c, d].map(|packet| packet.cipher.schedule());
+        let chains = [&mut *a, b, c, d]
+            .map(|packet| packet.blocks.get_mut(step..together).unwrap_or_default());
+        table::cbc_encrypt(schedules, &mut chained, chains);
+        for (packet, chained) in four.iter_mut().zip(chained) {
+            packet.chained = chained;
+            packet.from(together);
+        }
+    }
+    for packet in rest {
+        packet.from(step);
+    }
+}
+
+/// Each packet a lane.
+struct BesideEachOther<'a, 'b>(&'a mut [CbcEncrypt<'b>]);
+
+impl Sliced for BesideEachOther<'_, '_> {
+    #[inline(always)]
+    fn run<const N: usize>(self) {
+        for packets in self.0.chunks_mut(BLOCKS_PER_WORD * N) {
+            let keys = keys_of::<N>(packets);
+            let mut step = 0;
+            while worth_slicing(packets, step) {
+                let mut rows = [Wide::<N>::splat(0); 64];
+                for (n, packets) in packets.chunks(BLOCKS_PER_WORD).enumerate() {
+                    for (row, packet) in rows.iter_mut().zip(packets) {
+                        if let Some(block) = packet.blocks.get(step) {
+                            row.set_word(n, packet.chained ^ u64::from_be_bytes(*block));
+                        }
+                    }
+                }
+                slice::encrypt(&mut rows, &keys);
+                for (n, packets) in packets.chunks_mut(BLOCKS_PER_WORD).enumerate() {
+                    for (row, packet) in rows.iter().zip(packets) {
+                        if let Some(block) = packet.blocks.get_mut(step) {
+                            packet.chained = row.word(n);
+                            *block = packet.chained.to_be_bytes();
+                        }
+                    }
+                }
+                step += 1;
+            }
+            by_tables(packets, step);
+        }
+    }
+}
+
+#[inline(always)]
+fn keys_of<const N: usize>(packets: &[CbcEncrypt<'_>]) -> TripleKeys<Wide<N>> {
+    let mut keys = [[Wide::<N>::splat(0); 64]; 3];
+    for (n, packets) in packets.chunks(BLOCKS_PER_WORD).enumerate() {
+        for (lane, packet) in packets.iter().enumerate() {
+            for (rows, key) in keys.iter_mut().zip(packet.cipher.keys()) {
+                rows[lane].set_word(n, key);
+            }
+        }
+    }
+    TripleKeys::each(keys)
+}
