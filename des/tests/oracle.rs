@@ -11,9 +11,9 @@ fn oracle(key: &[u8; 24], blocks: &[[u8; 8]], encrypt: bool) -> Vec<[u8; 8]> {
         .map(|&block| {
             let mut block = block.into();
             if encrypt {
-                des.encrypt_block(&mut block)
+                des.encrypt_block(&mut block);
             } else {
-                des.decrypt_block(&mut block)
+                des.decrypt_block(&mut block);
             }
             block.into()
         })

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::config::{ConfigError, Mode, SaConfig};
-use crate::crypto::{Aead, Cipher, Fault, Mac, Provider};
+use crate::crypto::{Aead, Cipher, EncryptJob, Fault, Mac, Provider};
 use crate::error::OpenError;
 use crate::transform::{Encryption, GCM_ICV_LEN, Transform};
 use crate::wire::{Header, NextHeader, Spi, trailer};
@@ -125,6 +125,23 @@ impl Key {
         packet: &mut [u8],
         payload_len: usize,
     ) -> Result<(), Fault> {
+        self.frame(sequence, iv, next_header, packet, payload_len)?;
+        if let Some(mut job) = self.encryption(packet)? {
+            job.run();
+            job.outcome().unwrap_or(Err(Fault))?;
+        }
+        self.authenticate(sequence, packet)
+    }
+
+    /// The first step of sealing: everything in clear, at its place.
+    pub(crate) fn frame(
+        &self,
+        sequence: u64,
+        iv: &Iv,
+        next_header: NextHeader,
+        packet: &mut [u8],
+        payload_len: usize,
+    ) -> Result<(), Fault> {
         let [_, _, _, _, a, b, c, d] = sequence.to_be_bytes();
         let low = u32::from_be_bytes([a, b, c, d]);
         let (header, rest) = packet.split_first_chunk_mut().ok_or(Fault)?;
@@ -136,20 +153,38 @@ impl Key {
         iv_field.copy_from_slice(explicit.get(..iv_field.len()).ok_or(Fault)?);
 
         let plaintext_len = payload_len.saturating_add(self.transform.trailer_len(payload_len));
-        let (plaintext, icv) = rest.split_at_mut_checked(plaintext_len).ok_or(Fault)?;
+        let plaintext = rest.get_mut(..plaintext_len).ok_or(Fault)?;
         trailer::write(plaintext.get_mut(payload_len..).ok_or(Fault)?, next_header);
+        Ok(())
+    }
 
+    /// The second step, where encryption is a step of its own: what is to be encrypted, and by what.
+    pub(crate) fn encryption<'a>(
+        &'a self,
+        packet: &'a mut [u8],
+    ) -> Result<Option<EncryptJob<'a>>, Fault> {
+        let Protection::Separate { cipher: Some(cipher), .. } = &self.protection else {
+            return Ok(None);
+        };
+        let end = packet.len().checked_sub(self.transform.icv_len()).ok_or(Fault)?;
+        let body = packet.get_mut(..end).ok_or(Fault)?;
+        let (clear, plaintext) =
+            body.split_at_mut_checked(self.transform.headroom()).ok_or(Fault)?;
+        Ok(Some(EncryptJob::new(&**cipher, clear.get(Header::LEN..).ok_or(Fault)?, plaintext)))
+    }
+
+    /// The last step: the ICV, and encryption with it where they are one.
+    pub(crate) fn authenticate(&self, sequence: u64, packet: &mut [u8]) -> Result<(), Fault> {
         match &self.protection {
-            Protection::Separate { cipher, mac } => {
-                if let Some(cipher) = cipher {
-                    cipher.encrypt(iv_field, plaintext)?;
-                }
+            Protection::Separate { mac, .. } => {
                 let (authenticated, icv) = self.split_icv(packet).ok_or(Fault)?;
                 mac.sign([authenticated, self.implicit(&sequence.to_be_bytes())], icv)
             }
             Protection::Combined { aead, salt } => {
-                let nonce = nonce(salt, iv_field).ok_or(Fault)?;
-                let icv: &mut [u8; GCM_ICV_LEN] = icv.try_into().map_err(|_length| Fault)?;
+                let (clear, rest) =
+                    packet.split_at_mut_checked(self.transform.headroom()).ok_or(Fault)?;
+                let (plaintext, icv) = rest.split_last_chunk_mut::<GCM_ICV_LEN>().ok_or(Fault)?;
+                let nonce = nonce(salt, clear.get(Header::LEN..).ok_or(Fault)?).ok_or(Fault)?;
                 aead.seal(&nonce, self.aad(sequence).bytes(), plaintext, icv)
             }
         }

@@ -2,11 +2,12 @@
 
 use core::ops::Range;
 
+use arrayvec::ArrayVec;
 use rand_core::CryptoRng;
 
 use crate::config::{ConfigError, Mode, SaConfig};
 use crate::counters::Counters;
-use crate::crypto::Provider;
+use crate::crypto::{EncryptJob, Fault, Provider};
 use crate::error::SealError;
 use crate::key::{Iv, Key};
 use crate::lifetime::{Remaining, Usage};
@@ -279,6 +280,16 @@ impl<'a> SealJob<'a> {
         Ok(Self { key, sequence, iv, next_header, buffer, packet, payload_len, outcome })
     }
 
+    fn frame(&mut self) -> Result<(), Fault> {
+        let packet = self.buffer.get_mut(self.packet.clone()).ok_or(Fault)?;
+        self.key.frame(self.sequence.value, &self.iv, self.next_header, packet, self.payload_len)
+    }
+
+    fn authenticate(&mut self) -> Result<(), Fault> {
+        let packet = self.buffer.get_mut(self.packet.clone()).ok_or(Fault)?;
+        self.key.authenticate(self.sequence.value, packet)
+    }
+
     /// Where in its buffer the packet is, after [`seal_batch`].
     ///
     /// # Errors
@@ -289,16 +300,52 @@ impl<'a> SealJob<'a> {
     }
 }
 
-/// Seals every job; see [`SealJob::packet`] for the results.
+/// How many packets are encrypted beside each other at most.
+const BESIDE: usize = 256;
+
+/// Seals every job; see [`SealJob::packet`] for the results. A cipher may encrypt packets of several
+/// SAs beside each other.
 pub fn seal_batch(jobs: &mut [SealJob<'_>]) {
-    for job in jobs {
-        job.outcome = match job.buffer.get_mut(job.packet.clone()) {
-            None => Err(SealError::Provider),
-            Some(bytes) => job
-                .key
-                .seal(job.sequence.value, &job.iv, job.next_header, bytes, job.payload_len)
-                .map_err(|_fault| SealError::Provider),
+    for jobs in jobs.chunks_mut(BESIDE) {
+        for job in jobs.iter_mut() {
+            job.outcome = job.frame().map_err(|_fault| SealError::Provider);
+        }
+        encrypt(jobs);
+        for job in jobs.iter_mut().filter(|job| job.outcome.is_ok()) {
+            job.outcome = job.authenticate().map_err(|_fault| SealError::Provider);
+        }
+    }
+}
+
+/// Every packet of `jobs`, at most [`BESIDE`], that is encrypted in a step of its own.
+fn encrypt(jobs: &mut [SealJob<'_>]) {
+    let mut packets = ArrayVec::<_, BESIDE>::new();
+    let mut outcomes = ArrayVec::<_, BESIDE>::new();
+    for job in jobs.iter_mut().filter(|job| job.outcome.is_ok()) {
+        let packet = job.buffer.get_mut(job.packet.clone()).ok_or(Fault);
+        match packet.and_then(|packet| job.key.encryption(packet)) {
+            Ok(None) => {}
+            Ok(Some(packet)) => {
+                packets.push(packet);
+                outcomes.push(&mut job.outcome);
+            }
+            Err(Fault) => job.outcome = Err(SealError::Provider),
+        }
+    }
+    for first in 0..packets.len() {
+        let Some(rest) = packets.get_mut(first..) else { break };
+        let Some(cipher) =
+            rest.first().filter(|job| job.outcome().is_none()).map(EncryptJob::cipher)
+        else {
+            continue;
         };
+        cipher.encrypt_beside(rest);
+    }
+    for (packet, outcome) in packets.iter().zip(outcomes) {
+        // `None` is a cipher that does not do its own.
+        if packet.outcome() != Some(Ok(())) {
+            *outcome = Err(SealError::Provider);
+        }
     }
 }
 

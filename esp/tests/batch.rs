@@ -203,3 +203,16 @@ fn the_second_of_two_copies_in_a_batch_is_refused() {
     assert!(outcomes[0].is_ok());
     assert_eq!(outcomes[1], Err(OpenError::Replayed { sequence: 1 }));
 }
+
+/// More packets than are encrypted beside each other, of ciphers that gain from it and of others, in turns; the third
+/// SA's lifetime ends on the way.
+#[test]
+fn many_packets_of_several_ciphers() {
+    let transforms = [Transform::ESP_3DES_SHA, Transform::ESP_GCM_256, Transform::ESP_3DES_SHA];
+    let work: Vec<(usize, Vec<u8>)> =
+        (0..700).map(|n| (n * 7 % 3, vec![n as u8; n * 13 % 300])).collect();
+    let (mut one, mut two) = (ends(&transforms, false), ends(&transforms, false));
+    let sealed = seal_one_by_one(&mut one.out, &work);
+    assert_eq!(seal_together(&mut two.out, &work), sealed);
+    assert_eq!(sealed.iter().flatten().count(), 2 * 700 / 3 + 1 + 3);
+}

@@ -9,7 +9,8 @@
 //! [`open_batch`](crate::open_batch) are where packets of several SAs come together.
 
 use alloc::boxed::Box;
-use core::fmt::Debug;
+use core::any::Any;
+use core::fmt::{self, Debug};
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -52,7 +53,7 @@ pub trait Provider: Debug + Send + Sync {
 }
 
 /// A keyed block cipher in CBC mode. It erases its key when it is dropped.
-pub trait Cipher: Send + Sync {
+pub trait Cipher: Any + Send + Sync {
     /// Encrypts `blocks`, whole blocks, in place. `iv` is one block.
     ///
     /// # Errors
@@ -66,6 +67,69 @@ pub trait Cipher: Send + Sync {
     ///
     /// The algorithm failed; the lengths are this crate's duty.
     fn decrypt(&self, iv: &[u8], blocks: &mut [u8]) -> Result<(), Fault>;
+
+    /// Encrypts the first of `jobs`, which is one of its own, and beside it as many of the others as it can; each of those that it did has an
+    /// outcome then. A cipher that gains from several packets at once finds its like among the others by
+    /// [`EncryptJob::cipher_as`].
+    fn encrypt_beside(&self, jobs: &mut [EncryptJob<'_>]) {
+        if let Some(first) = jobs.first_mut() {
+            first.run();
+        }
+    }
+}
+
+/// The blocks of one packet among others, to be encrypted in place.
+pub struct EncryptJob<'a> {
+    cipher: &'a dyn Cipher,
+    iv: &'a [u8],
+    blocks: &'a mut [u8],
+    outcome: Option<Result<(), Fault>>,
+}
+
+impl<'a> EncryptJob<'a> {
+    /// As in [`Cipher::encrypt`].
+    #[must_use]
+    pub const fn new(cipher: &'a dyn Cipher, iv: &'a [u8], blocks: &'a mut [u8]) -> Self {
+        Self { cipher, iv, blocks, outcome: None }
+    }
+
+    /// Its cipher.
+    #[must_use]
+    pub const fn cipher(&self) -> &'a dyn Cipher {
+        self.cipher
+    }
+
+    /// Its cipher, if it is a `C`.
+    #[must_use]
+    pub fn cipher_as<C: Cipher>(&self) -> Option<&'a C> {
+        let cipher: &dyn Any = self.cipher;
+        cipher.downcast_ref()
+    }
+
+    /// What came of it; `None` while nothing did.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Result<(), Fault>> {
+        self.outcome
+    }
+
+    /// The IV, the blocks, and where whoever encrypts them says what came of it.
+    pub const fn parts(&mut self) -> (&[u8], &mut [u8], &mut Option<Result<(), Fault>>) {
+        (self.iv, self.blocks, &mut self.outcome)
+    }
+
+    /// Encrypts it by itself.
+    pub fn run(&mut self) {
+        self.outcome = Some(self.cipher.encrypt(self.iv, self.blocks));
+    }
+}
+
+impl Debug for EncryptJob<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncryptJob")
+            .field("len", &self.blocks.len())
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A keyed HMAC, ready to be computed many times. It erases its key when it is dropped.

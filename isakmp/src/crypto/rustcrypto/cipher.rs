@@ -11,7 +11,7 @@ use cipher::{
 use crate::crypto::{BlockCipher, CipherError, EncryptionAlgorithm};
 
 pub(super) const ALL: &[&dyn BlockCipher] = &[
-    &Cbc::<des::TdesEde3>::new(EncryptionAlgorithm::TRIPLE_DES_CBC),
+    &Cbc::<dmvpn_des::TripleDes>::new(EncryptionAlgorithm::TRIPLE_DES_CBC),
     &Cbc::<aes::Aes128>::new(EncryptionAlgorithm::AES_CBC),
     &Cbc::<aes::Aes192>::new(EncryptionAlgorithm::AES_CBC),
     &Cbc::<aes::Aes256>::new(EncryptionAlgorithm::AES_CBC),
