@@ -254,7 +254,7 @@ impl Circuit {
 /// Grows circuits output by output; of each set of outputs the `width` shortest go on.
 fn derive(
     number: usize,
-    rounds: usize,
+    tries: usize,
     width: usize,
     best: &mut Option<Circuit>,
     random: &mut Random,
