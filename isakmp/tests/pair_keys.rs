@@ -160,3 +160,28 @@ fn entries_of_one_network() {
     pair.run_for(Duration::from_secs(5));
     pair.assert_connected();
 }
+
+/// `crypto isakmp key KEY address HUB` and `crypto isakmp key KEY hostname NAME`: the hub at this address
+/// may call itself so, since both lines have its key.
+#[test]
+fn a_name_for_the_key_of_an_address() {
+    for aggressive in [false, true] {
+        for same in [false, true] {
+            let key: &[u8] = if same { b"key of the hub" } else { b"another key" };
+            let spoke = keys(vec![
+                PreSharedKey::new(ip(HUB), 32, b"key of the hub"),
+                wildcard(key).bound_to(hub_name()),
+            ]);
+            let initiate: &[&str] = if aggressive { &[HUB] } else { &[] };
+            let spoke = spoke.aggressive_mode(mode(initiate, AggressiveAnswer::Nobody));
+            let hub = keys(vec![wildcard(b"key of the hub")])
+                .identity(hub_name())
+                .aggressive_mode(mode(&[], AggressiveAnswer::Anybody));
+            let mut pair = pair_of(spoke, hub);
+            pair.connect();
+            pair.run_for(Duration::from_secs(5));
+            let identity = pair.hosts[0].endpoint.phase1().find_map(|view| view.identity);
+            assert_eq!(identity, same.then(hub_name), "aggressive {aggressive}");
+        }
+    }
+}

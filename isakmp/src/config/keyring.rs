@@ -20,8 +20,8 @@ use super::Config;
 /// - else, as always in a first **main mode**, one that is bound to none; else the first.
 ///
 /// So whoever is at an address that has a key of its own must hold that key: another's, under whatever
-/// name, is no answer. Entries with the same prefix and the same key count as one key that each of
-/// their identities may use.
+/// name, is no answer. A key that is in several entries may be used by each of their identities, as
+/// far as the address of the peer fits the identity's entry.
 #[derive(Clone, Debug)]
 pub struct PreSharedKey {
     /// Network address.
@@ -66,9 +66,14 @@ impl PreSharedKey {
         }
     }
 
+    /// Whether it is for all peers that the other is for, by address.
+    fn covers(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.matches(other.address)
+    }
+
     /// Whether both are for the same peers, by address.
     fn same_entry(&self, other: &Self) -> bool {
-        self.prefix == other.prefix && self.matches(other.address)
+        self.prefix == other.prefix && self.covers(other)
     }
 }
 
@@ -101,13 +106,13 @@ impl Config {
         self.keys_for(peer).find(bound).or(Some(best))
     }
 
-    /// Whether the key is bound to the identity: by itself, or by another entry for the same
-    /// addresses with the same key.
+    /// Whether the key is bound to the identity: by itself, or by another entry with the same key for
+    /// the same addresses and perhaps more.
     pub(crate) fn is_bound(&self, key: &PreSharedKey, identity: &Identity) -> bool {
         let bytes = key.key.dangerous_bytes();
         self.keyring.iter().any(|other| {
             other.identity.as_ref() == Some(identity)
-                && other.same_entry(key)
+                && other.covers(key)
                 && other.key.dangerous_bytes().ct_eq(bytes).into()
         })
     }
