@@ -137,9 +137,9 @@ def _one(case: Case, bench: Bench, logs: pathlib.Path) -> tuple[str, float, str]
         signal.setitimer(signal.ITIMER_REAL, 0)
     try:
         bench.end_case()
-    except Failed as failed:
+    except Exception as error:  # nor one that cannot be undone
         if verdict == "PASS":
-            verdict, reason = "FAIL", str(failed)
+            verdict, reason = "FAIL", str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
     if verdict == "FAIL":
         bench.end_labs()
         reason += f"  [{bench.logs}]"
