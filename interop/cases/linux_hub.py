@@ -3,23 +3,38 @@ import re
 import time
 
 from harness.cases import ALL, CI, QUICK, add, check, eventually
-from harness.linux_lab import HUB_TUNNEL, LinuxLab, ping, transfer
+from harness.linux_lab import HUB, HUB_TUNNEL, LinuxLab, ping, transfer
 from harness.linux_router_config import HUB_LOOPBACKS, SPOKE_LOOPBACKS
 
 NEEDS = ("iputils-ping",)
 
 
 def registered(hub, spoke, nbma="172.16.1.1", seconds=25):
-    """Both ends agree that the spoke is registered."""
-    eventually("the hub's NHRP cache has 10.1.1.1 at %s" % nbma,
-               lambda: any("dynamic" in l and "10.1.1.1 " in l and nbma in l for l in hub.show("show ip nhrp cache").splitlines()),
-               seconds, 0.1)
-    eventually("our next-hop server answers", lambda: answers(spoke), 5)
+    """Both ends agree that the spoke is registered, field by field."""
+    def agreed():
+        cache = {entry["protocol"]: entry for entry in hub.show_json("show ip nhrp cache json")["table"]}
+        check("10.1.1.1" in cache, "the hub's cache has %s" % cache)
+        theirs, ours = cache["10.1.1.1"], cache[HUB_TUNNEL]
+        check((theirs["type"], theirs["nbma"], theirs["claimed_nbma"], theirs["timeout"]) == ("dynamic", nbma, "172.16.1.1", True), theirs)
+        outside = None if nbma == "172.16.1.1" else nbma
+        check(server(spoke) == {"address": ours["protocol"], "nbma": ours["nbma"], "outside_nbma": outside, "state": "responding"}, server(spoke))
+        return True
+    eventually("the hub's NHRP cache and our next-hop server agree", agreed, seconds, 0.1)
 
 
-def answers(spoke):
-    """`show ip nhrp nhs` as the guide prints it: E and R before what is expecting replies and responding."""
-    return re.search(r"^ *%s +RE\b" % re.escape(HUB_TUNNEL), spoke.command("show", "ip", "nhrp", "nhs"), re.M)
+def server(spoke):
+    """What `show ip nhrp nhs` says of the one server."""
+    [nhs] = spoke.show("ip nhrp nhs")
+    return {name: nhs[name] for name in ("address", "nbma", "outside_nbma", "state")}
+
+
+def octets(spoke, behind_nat):
+    """The guide's packet sizes; behind a NAT the reply has both entries of the NAT extension, 20 octets more."""
+    spoke.wait_line(r"NHRP: Send Registration Request via Tunnel0 vrf 0, packet size: 108$", 1)
+    spoke.wait_line(r"NHRP: Receive Registration Reply via Tunnel0 vrf 0, packet size: %d$" % (148 if behind_nat else 128), 1)
+    reply = spoke.text().split("NHRP: Receive Registration Reply", 1)[1].split("NHRP: netid_in", 1)[0]
+    entries = re.findall(r"client NBMA: (\S+)\n +client protocol: (\S+)", reply.split("NAT address Extension(9):", 1)[1])
+    check(entries == [(HUB, HUB_TUNNEL)] + [("192.0.2.2", "10.1.1.1")] * behind_nat, "the NAT extension of the reply has %s" % entries)
 
 
 def routed(frr, hub):
@@ -43,6 +58,7 @@ def with_hub(bench, way):
     hub.wait_ready()
     spoke = lab.our_spoke(behind=behind, protected=protected)
     registered(hub, spoke, "192.0.2.2" if way == "nat" else "172.16.1.1")
+    octets(spoke, way == "nat")
     frr = lab.frr(spoke, "eigrp", "10.1.1.1/24", SPOKE_LOOPBACKS)
     routed(frr, hub)
     learned(spoke.namespace)
@@ -53,8 +69,6 @@ def with_hub(bench, way):
         check("INSTALLED, TRANSPORT" in sas, "no CHILD_SA at the hub")
         check(("ESP in UDP" in hub.run("ip xfrm state; true") or "espinudp" in hub.run("ip xfrm state")) == (way == "nat"), "UDP encapsulation")
         lab.no_clear_gre()
-    if way == "nat":
-        check("172.16.1.1" in hub.show("show ip nhrp cache"), "the claimed NBMA address is not in the hub's cache")
     if way == "mtu":
         there, back = transfer(lab, spoke.namespace, SPOKE_LOOPBACKS[0], hub, 10 << 20)
         figures = "10 MiB to the hub's side in %.1f s, back in %.1f s" % (there, back)
@@ -88,9 +102,16 @@ def wrong_authentication(bench):
     hub = lab.linux_hub(routing=None)
     hub.wait_ready()
     spoke = lab.our_spoke(authentication="WRONG")
-    eventually("an error indication in our trace", lambda: "rror" in spoke.text() and "uthentication" in spoke.text(), 25)
-    check("dynamic" not in hub.show("show ip nhrp cache"), "the hub registered us")
-    check(not answers(spoke), "our server is said to respond")
+    def reported():
+        return [event for event in spoke.show("events") if event["event"] == "error_reported"]
+    eventually("our side reports the error", reported, 25)
+    [event] = reported()
+    check((event["code"], event["nbma"], event["tunnel"]) == (11, HUB, "Tunnel0"), event)
+    spoke.wait_line(r"NHRP: Receive Error Indication via Tunnel0 vrf 0", 1)
+    spoke.wait_line(r"^ \(M\) error code: authentication failure\(11\)", 1)
+    check({entry["type"] for entry in hub.show_json("show ip nhrp cache json")["table"]} == {"local"}, "the hub registered us")
+    check(server(spoke)["state"] == "expecting", server(spoke))
+    check([entry["type"] for entry in spoke.show("ip nhrp")] == ["static"], "our cache has more than what is configured")
     lab.no_clear_gre()
 
 

@@ -81,6 +81,7 @@ class LinuxLab:
         self.internet.ip("addr", "add", "192.0.2.1/30", "dev", "nat")
         box.ip("addr", "add", "192.0.2.2/30", "dev", "out")
         box.ip("route", "add", "default", "via", "192.0.2.1")
+        self.watch(self.internet, "nat")
         box.nft('table ip nat { chain post { type nat hook postrouting priority 100; oifname "out" masquerade random; }; }')
         return box
 
@@ -91,6 +92,7 @@ class LinuxLab:
         self.internet.ip("addr", "add", "192.0.2.5/30", "dev", "narrow")
         box.ip("addr", "add", "192.0.2.6/30", "dev", "out")
         box.ip("route", "add", "default", "via", "192.0.2.5")
+        self.watch(self.internet, "narrow")
         self.internet.ip("route", "add", inside, "via", "192.0.2.6")
         return box
 

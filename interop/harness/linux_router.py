@@ -5,6 +5,7 @@ nothing of the router's traffic can be anywhere else.  Commands go in by a FIFO 
 """
 import base64
 import glob
+import json
 import os
 import shutil
 import signal
@@ -135,6 +136,11 @@ class LinuxRouter:
     def show(self, command):
         """The text of a `show` of FRR."""
         return self.run("vtysh -c '%s' 2>/dev/null" % command)
+
+    def show_json(self, command):
+        """The document of a `show … json` of FRR; empty when a daemon does not answer yet."""
+        text = self.show(command)
+        return json.loads(text) if text.strip() else {"table": []}
 
     def console(self):
         return _read(self.directory + "/console")
