@@ -58,6 +58,8 @@ SETTINGS = """charon {{
   filelog {{ main {{
     path = {log}
     default = 4
+    job = 1
+    time_format = %F %T
     ike_name = yes
     flush_line = yes
     append = yes

@@ -43,7 +43,7 @@ def echo(kind: int, rest: bytes) -> bytes:
 
 @dataclass
 class Pair:
-    """A CHILD_SA. The key of which side opens what comes in shows with the first packet; until then it is `role`'s other."""
+    """A CHILD_SA. `outbound`: which side of quick mode charon was, `i` or `r`; with that side's keys it seals, with the other's it opens."""
 
     spi_in: int
     spi_out: int
@@ -52,22 +52,10 @@ class Pair:
     keys: dict[str, Keys]
     outbound: str
     sequence: int = 0
-    opened: int = 0
-    known: bool = False
     child: dict = field(default_factory=dict)
 
     def open(self, packet: bytes) -> tuple[int, bytes]:
-        inbound = {"i": "r", "r": "i"}[self.outbound]
-        try:
-            opened = self.keys[inbound].open(packet)
-        except Refused:
-            if self.known:
-                raise
-            opened = self.keys[self.outbound].open(packet)
-            self.outbound = inbound
-        self.known = True
-        self.opened += 1
-        return opened
+        return self.keys[{"i": "r", "r": "i"}[self.outbound]].open(packet)
 
     def seal(self, next_header: int, payload: bytes) -> bytes:
         self.sequence += 1
@@ -77,9 +65,11 @@ class Pair:
 class CharonLog:
     """The CHILD_SAs out of a growing log. charon derives the keys and then adds both SAs in one thread."""
 
-    def __init__(self, charon: Charon, role: str):
-        self._charon, self._role, self._read, self._state = charon, role, 0, {}
+    def __init__(self, charon: Charon):
+        self._charon, self._read, self._state = charon, 0, {}
         self.pairs: dict[int, Pair] = {}
+        # SPIs of those that charon has taken back.
+        self.deleted: set[int] = set()
 
     def follow(self):
         with contextlib.suppress(FileNotFoundError), open(self._charon.log, "rb") as log:
@@ -104,8 +94,12 @@ class CharonLog:
         if found := re.match(r"(encryption|integrity) (initiator|responder) key => ", text):
             state["key"] = found[1][0] + found[2][0]
             state["keys"][state["key"]] = b""
+        elif found := re.match(r"parsed QUICK_MODE (request|response)", text):
+            state["role"] = {"request": "r", "response": "i"}[found[1]]
         elif found := re.match(r"selected proposal: ESP:(\S+)", text):
             state["algorithms"], state["keys"] = found[1].split("/"), {}
+        elif found := re.match(r"deleting SAD entry with SPI ([0-9a-f]{8})", text):
+            self.deleted.add(int(found[1], 16))
         elif found := re.match(r"adding (inbound|outbound) ESP SA", text):
             state["direction"] = found[1]
         elif (found := re.match(r"\s+SPI 0x([0-9a-f]{8}), src (\S+) dst (\S+)", text)) and (direction := state.pop("direction", None)):
@@ -118,7 +112,7 @@ class CharonLog:
         mac = next((name for name in state["algorithms"] if name in MACS), None)
         keys = {side: Keys(cipher, mac, state["keys"].get("e" + side, b""), state["keys"].get("i" + side, b"")) for side in "ir"}
         (spi_in, _, local), (spi_out, _, remote) = state.pop("inbound"), state.pop("outbound")
-        self.pairs[spi_in] = Pair(spi_in, spi_out, local, remote, keys, self._role)
+        self.pairs[spi_in] = Pair(spi_in, spi_out, local, remote, keys, state["role"])
 
 
 @dataclass
@@ -132,11 +126,11 @@ class Seen:
 
 
 class EspPeer:
-    """`role`: which side of quick mode charon is, `i` or `r`. `address`: ours in the tunnel. `interface`: the underlay."""
+    """`address`: ours in the tunnel. `interface`: the underlay."""
 
-    def __init__(self, charon: Charon, role: str, address: str, interface: str = "eth0", tunnel_key: int | None = 1):
+    def __init__(self, charon: Charon, address: str, interface: str = "eth0", tunnel_key: int | None = 1):
         self._charon, self._address, self._key = charon, address, tunnel_key
-        self._log = CharonLog(charon, role)
+        self._log = CharonLog(charon)
         namespace = charon.namespace
         self._in = namespace.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
         self._in.bind((interface, 0x0800))
@@ -216,17 +210,15 @@ class EspPeer:
 
     def _send(self, protocol: int, payload: bytes):
         self._log.follow()
-        if not self._log.pairs:
-            raise Failed("charon has no keys")
-        pair = list(self._log.pairs.values())[-1]
+        pair = self._to_send_with()
         key = b"" if self._key is None else struct.pack(">I", self._key)
         payload = struct.pack(">HH", 0x2000 if key else 0, protocol) + key + payload
         local, remote = pair.local.split("[")[0], pair.remote.split("[")[0]
         child = self._child(pair)
         if self._charon.peer.mode == "tunnel":
-            # Behind a NAT the other end's inner address is not its outer one.
-            inner = re.match(r"\[([\d.]+)", child["remote-ts"])[1]
-            packet = pair.seal(IPIP, ip(local, inner, GRE, payload))
+            # Behind a NAT the inner addresses are not the outer ones.
+            inner = (re.match(r"\[([\d.]+)", child[side])[1] for side in ("local-ts", "remote-ts"))
+            packet = pair.seal(IPIP, ip(*inner, GRE, payload))
         else:
             packet = pair.seal(GRE, payload)
         if child.get("encap") == "yes":
@@ -235,6 +227,11 @@ class EspPeer:
             self._out.sendto(ip(local, remote, UDP, packet), (remote, 0))
         else:
             self._esp.sendto(packet, (remote, 0))
+
+    def _to_send_with(self) -> Pair:
+        if not self._log.pairs:
+            raise Failed("charon has no keys")
+        return list(self._log.pairs.values())[-1]
 
     def _child(self, pair: Pair) -> dict:
         """What swanctl says of it; while charon is still installing it, of its predecessor."""

@@ -10,7 +10,9 @@ from .process import Process
 from .router import Router
 
 # The initiator is the spoke, the responder the hub.
-SPOKE, HUB, BEHIND_NAT = "172.16.1.1", "172.16.10.1", "192.168.7.1"
+SPOKE, HUB = "172.16.1.1", "172.16.10.1"
+# Their addresses where a NAT is in front of them.
+SPOKE_INSIDE, HUB_INSIDE = "192.168.7.1", "192.168.8.1"
 TUNNEL_SPOKE, TUNNEL_HUB = "10.1.1.1", "10.1.1.254"
 
 
@@ -43,23 +45,32 @@ GUIDE = SUITES["3des-sha1-modp768"]
 
 @dataclass
 class Options:
-    """What is unusual about a laboratory."""
+    """What is unusual about a laboratory. `nat`: one in front of the initiator; `nat_hub`: one in front of the responder."""
 
     suite: Suite = GUIDE
     pfs: bool = False
     mode: str = "transport"
     we_initiate: bool = True
     nat: bool = False
+    nat_hub: bool = False
     forced: bool = False
     lines: str = ""
     profile: str = ""
     key: str = "cisco123"
 
+    @property
+    def spoke(self) -> str:
+        return SPOKE_INSIDE if self.nat else SPOKE
+
+    @property
+    def hub(self) -> str:
+        return HUB_INSIDE if self.nat_hub else HUB
+
 
 def configuration(options: Options) -> str:
     """Ours: the guide's spoke without NHRP, since charon speaks none, or its hub."""
     suite = options.suite
-    ours = (BEHIND_NAT if options.nat else SPOKE) if options.we_initiate else HUB
+    ours = options.spoke if options.we_initiate else options.hub
     if options.we_initiate:
         tunnel = f" ip address {TUNNEL_SPOKE} 255.255.255.0\n tunnel destination {HUB}\n"
     else:
@@ -77,12 +88,14 @@ def peer(options: Options) -> Peer:
     """Theirs."""
     suite = options.suite
     esp = f"{suite.esp}-{suite.dh}" if options.pfs else suite.esp
-    theirs = HUB if options.we_initiate else (BEHIND_NAT if options.nat else SPOKE)
+    theirs = options.hub if options.we_initiate else options.spoke
     made = Peer(theirs, ike=suite.ike, esp=esp, mode=options.mode)
     if not options.we_initiate:
-        made.remote = made.peer_id = HUB
+        made.remote, made.peer_id = HUB, options.hub
+        if options.mode == "tunnel":
+            made.remote_ts = f"{HUB}[gre]"
     elif options.mode == "tunnel":
-        made.remote_ts = "0.0.0.0/0[gre]"
+        made.local_ts, made.remote_ts = f"{HUB}[gre]", "0.0.0.0/0[gre]"
     if options.forced and not options.we_initiate:
         made.connection["encap"] = "yes"
     return made
@@ -91,7 +104,8 @@ def peer(options: Options) -> Peer:
 class Laboratory(contextlib.ExitStack):
     """The namespaces `spoke`, `internet` and `hub`; `router` and `charon` in two of them, started by the case.
 
-    With `nat` the spoke is 192.168.7.1 behind the Internet's 172.16.1.1, and its ports change.
+    With `nat` the spoke is 192.168.7.1 behind the Internet's 172.16.1.1, and its ports change. With `nat_hub` the hub is 192.168.8.1 behind the
+    Internet's 172.16.10.1, which forwards UDP 500 and 4500 to it and nothing else.
     """
 
     def __init__(self, bench, options: Options):
@@ -100,24 +114,34 @@ class Laboratory(contextlib.ExitStack):
         # Before anything is made, so that what was made goes also if the rest fails.
         bench.enter(self)
         self.spoke, self.internet, self.hub = (self.enter_context(Namespace(name)) for name in ("spoke", "internet", "hub"))
-        inside = BEHIND_NAT if options.nat else SPOKE
-        for site, name, address in ((self.spoke, "to-spoke", inside), (self.hub, "to-hub", HUB)):
+        for site, name, address in ((self.spoke, "to-spoke", options.spoke), (self.hub, "to-hub", options.hub)):
             link(site, "eth0", self.internet, name)
             gateway = address.rsplit(".", 1)[0] + ".254"
             site.ip("address", "add", f"{address}/24", "dev", "eth0")
             self.internet.ip("address", "add", f"{gateway}/24", "dev", name)
             site.ip("route", "add", "default", "via", gateway)
         self.internet.sysctl(net__ipv4__ip_forward=1)
-        if options.nat:
-            self.internet.ip("address", "add", f"{SPOKE}/32", "dev", "to-hub")
-            self.internet.nft("table ip nat {\nchain outside {\ntype nat hook postrouting priority 100;\n"
-                              f"ip saddr {BEHIND_NAT} oifname to-hub meta l4proto {{ tcp, udp }} snat to {SPOKE}:40000-50000 random\n"
-                              f"ip saddr {BEHIND_NAT} oifname to-hub snat to {SPOKE}\n}}\n}}\n")
+        self._translate()
         ours, theirs = (self.spoke, self.hub) if options.we_initiate else (self.hub, self.spoke)
         forced = ("--force-encapsulation",) if options.forced and options.we_initiate else ()
         self.router = Router(ours, configuration(options), bench.logs, options=forced)
         self.charon = Charon(theirs, peer(options), bench.logs)
         self.our_tunnel, self.their_tunnel = (TUNNEL_SPOKE, TUNNEL_HUB) if options.we_initiate else (TUNNEL_HUB, TUNNEL_SPOKE)
+
+    def _translate(self):
+        outside, inside = [], []
+        if self.options.nat:
+            self.internet.ip("address", "add", f"{SPOKE}/32", "dev", "to-hub")
+            outside += [f"ip saddr {SPOKE_INSIDE} oifname to-hub meta l4proto {{ tcp, udp }} snat to {SPOKE}:40000-50000 random",
+                        f"ip saddr {SPOKE_INSIDE} oifname to-hub snat to {SPOKE}"]
+        if self.options.nat_hub:
+            self.internet.ip("address", "add", f"{HUB}/32", "dev", "to-spoke")
+            outside.append(f"ip saddr {HUB_INSIDE} oifname to-spoke snat to {HUB}")
+            inside.append(f"ip daddr {HUB} udp dport {{ 500, 4500 }} dnat to {HUB_INSIDE}")
+        if outside:
+            chain = lambda name, hook, rules: f"chain {name} {{\ntype nat hook {hook}\n" + "\n".join(rules) + "\n}\n"  # noqa: E731
+            self.internet.nft("table ip nat {\n" + chain("outside", "postrouting priority 100;", outside)
+                              + chain("inside", "prerouting priority -100;", inside) + "}\n")
 
     def change(self, peer: dict, child: dict):
         """Before the start: charon is configured otherwise."""
@@ -137,7 +161,7 @@ class Laboratory(contextlib.ExitStack):
 
     def start_both(self):
         """The one that answers first."""
-        data_plane = EspPeer(self.charon, "r" if self.options.we_initiate else "i", self.their_tunnel)
+        data_plane = EspPeer(self.charon, self.their_tunnel)
         order = (self.charon, data_plane, self.router) if self.options.we_initiate else (self.router, self.charon, data_plane)
         self.gre = data_plane
         for one in order:
@@ -176,7 +200,7 @@ class Laboratory(contextlib.ExitStack):
     def traffic(self, number: int = 3):
         """What each side sealed the other opened: echo requests both ways are answered."""
         if not self.options.we_initiate:
-            self.gre.register(self.our_tunnel, BEHIND_NAT if self.options.nat else SPOKE)
+            self.gre.register(self.our_tunnel, self.options.spoke)
         self.gre.ping(self.our_tunnel, number)
         before = self.gre.seen.echo_requests
         self.router.namespace.run("ping", "-n", "-q", "-c", number, "-i", "0.2", "-W", "2", self.their_tunnel)
