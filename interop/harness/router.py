@@ -1,9 +1,13 @@
 """Our daemon in a namespace."""
+import atexit
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
+import tempfile
 
 from .cases import Failed, check
 from .namespaces import Namespace
@@ -18,7 +22,7 @@ class BuildFailed(Exception):
 
 
 def build():
-    """Build the daemon once, with optimisation; its path is where cargo says."""
+    """Build the daemon once, with optimisation, and take a copy: what is built during a long run does not change it."""
     global _program
     cargo = ["cargo", "build", "--release", "--bin", "dmvpn", "--message-format", "json-render-diagnostics"]
     try:
@@ -27,7 +31,9 @@ def build():
         raise BuildFailed("no cargo") from None
     for line in done.stdout.splitlines():
         if path := json.loads(line).get("executable"):
-            _program = pathlib.Path(path)
+            directory = tempfile.mkdtemp(prefix="interop-dmvpn-")
+            atexit.register(shutil.rmtree, directory, ignore_errors=True)
+            _program = pathlib.Path(shutil.copy(path, directory))
     if done.returncode != 0 or not _program:
         raise BuildFailed(f"cargo build --release --bin dmvpn: {done.stderr.strip()[-500:]}")
 
@@ -74,6 +80,15 @@ class Router:
 
     def alive(self) -> bool:
         return self._process is not None and self._process.alive()
+
+    def resident(self) -> int:
+        """Its memory in KiB."""
+        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1])
+
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(os.listdir(f"/proc/{self._process.pid}/fd"))
 
     def text(self) -> str:
         """Everything it printed, over restarts too."""

@@ -70,9 +70,9 @@ def _interrupted(*_):
     raise KeyboardInterrupt
 
 
-def run(chosen: list[Case], logs: pathlib.Path, again: bool) -> int:
+def run(chosen: list[Case], logs: pathlib.Path, again: bool, keep: bool = False) -> int:
     """The exit status: 1 if a case failed, with `again` twice in a row: peers of other people's making, on a
-    machine with other work to do, are sometimes slow. Both times are printed and leave their logs."""
+    machine with other work to do, are sometimes slow. Both times are printed and leave their logs. `keep`: what passes does so too."""
     signal.signal(signal.SIGTERM, _interrupted)
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     logs = logs / time.strftime("%Y%m%d-%H%M%S")
@@ -91,10 +91,10 @@ def run(chosen: list[Case], logs: pathlib.Path, again: bool) -> int:
             if unable:
                 report(case.name, "SKIP", 0, unable)
                 continue
-            verdict, seconds, reason = _one(case, bench, logs)
+            verdict, seconds, reason = _one(case, bench, logs, keep)
             if verdict == "FAIL" and again:
                 print(f"once more: {case.name}: {reason}", flush=True)
-                verdict, seconds, reason = _one(case, bench, logs / "again")
+                verdict, seconds, reason = _one(case, bench, logs / "again", keep)
             report(case.name, verdict, seconds, reason)
     except router.BuildFailed as failed:
         report("build", "FAIL", 0, str(failed))
@@ -112,7 +112,7 @@ def run(chosen: list[Case], logs: pathlib.Path, again: bool) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _one(case: Case, bench: Bench, logs: pathlib.Path) -> tuple[str, float, str]:
+def _one(case: Case, bench: Bench, logs: pathlib.Path, keep: bool) -> tuple[str, float, str]:
     def expired(*_):
         raise TimeLimit(f"not done within {case.limit:g} s")
 
@@ -143,7 +143,7 @@ def _one(case: Case, bench: Bench, logs: pathlib.Path) -> tuple[str, float, str]
     if verdict == "FAIL":
         bench.end_labs()
         reason += f"  [{bench.logs}]"
-    else:
+    elif not keep:
         shutil.rmtree(bench.logs, ignore_errors=True)
         with contextlib.suppress(OSError):
             logs.rmdir()
