@@ -172,7 +172,14 @@ const fn isakmp_switch(trace: &dmvpn_isakmp::Trace) -> Option<Switch> {
     Some(match trace {
         // `%CRYPTO-6-ISAKMP_ON_OFF` is a system message.
         Trace::On | Trace::Off => return None,
-        Trace::Discarded(_) | Trace::Deviation(_) => Switch::IsakmpError,
+        Trace::Discarded(_)
+        | Trace::Deviation(_)
+        | Trace::TransmitDropped { .. }
+        | Trace::EventsCoalesced { .. }
+        | Trace::QuickModeForgotten { .. }
+        | Trace::MessageIdForgotten { .. }
+        | Trace::FragmentsForgotten { .. }
+        | Trace::RefusalSuppressed { .. } => Switch::IsakmpError,
         Trace::ProposalNotAcceptable { .. } => Switch::IpsecError,
         Trace::SaRequest(_)
         | Trace::ValidateProposal(_)

@@ -183,8 +183,9 @@ pub enum Jobs {
     OutOfLine,
 }
 
-/// Bounds on what peers can make an endpoint hold. A source is an IPv4 address, or a network of IPv6:
-/// the first 64 bits.
+/// Bounds on what peers can make an endpoint hold or do. `LIMITS.md` in the repository says what
+/// happens beyond each, and which counter and record tell of it. A source is an IPv4 address, or a
+/// network of IPv6: the first 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Half-open phase 1 negotiations that peers started.
@@ -193,9 +194,28 @@ pub struct Limits {
     pub half_open_per_source: usize,
     /// Age at which a half-open negotiation is given up.
     pub half_open_timeout: Duration,
+    /// Payloads of a message in clear; behind encryption, and at most, [`wire::MAX_PAYLOADS`](crate::wire::MAX_PAYLOADS).
+    pub payloads: usize,
+    /// Proposals of an SA payload; at most [`wire::MAX_PROPOSALS`](crate::wire::MAX_PROPOSALS).
+    pub proposals: usize,
+    /// Transforms of an SA payload, those of all proposals together.
+    pub transforms: usize,
+    /// How often an answer is sent again to a message that comes again.
+    pub repeats: u32,
     /// Quick modes under way in one phase 1 SA.
     pub quick_modes: usize,
-    /// Transmits or events waiting to be polled, beyond which datagrams are refused.
+    /// Complete quick modes of one phase 1 SA that are remembered for a minute, so that a message
+    /// that was lost is answered again; the oldest gives way.
+    pub remembered_quick_modes: usize,
+    /// Message IDs of one phase 1 SA that are remembered, those of each side, so that none is used
+    /// again; the oldest gives way.
+    pub message_ids: usize,
+    /// Established phase 1 SAs of one peer; the oldest gives way.
+    pub phase1_per_peer: usize,
+    /// Pairs of phase 2 SAs of one peer; one that was replaced gives way, else the oldest.
+    pub pairs_per_peer: usize,
+    /// Transmits, events or jobs waiting to be polled, beyond which datagrams are refused, transmits
+    /// are dropped and events that have become meaningless go.
     pub queue: usize,
     /// Refusals sent to unauthenticated peers, a second.
     pub refusals_per_second: u32,
@@ -222,7 +242,15 @@ impl Default for Limits {
             half_open: 1024,
             half_open_per_source: 32,
             half_open_timeout: Duration::from_secs(60),
+            payloads: crate::wire::MAX_PAYLOADS,
+            proposals: crate::wire::MAX_PROPOSALS,
+            transforms: 256,
+            repeats: 16,
             quick_modes: 8,
+            remembered_quick_modes: 32,
+            message_ids: 1024,
+            phase1_per_peer: 8,
+            pairs_per_peer: 64,
             queue: 16_384,
             refusals_per_second: 10,
             reassemblies: 256,

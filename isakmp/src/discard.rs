@@ -198,8 +198,24 @@ pub enum Discard {
     /// A notification without protection: it may be anybody's, and changes nothing.
     #[error("unprotected notification, somebody says: {0}")]
     UnprotectedNotification(NotifyType),
-    /// More transmits or events wait to be polled than configured.
-    #[error("{limit} transmits or events wait to be polled")]
+    /// The message has more of something than configured.
+    #[error("peer sent {count} {what}, more than {limit}")]
+    TooMany {
+        /// Payloads, proposals or transforms.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The answer to this message was sent again as often as configured.
+    #[error("duplicate, answered {limit} times again already")]
+    RepeatLimit {
+        /// The limit.
+        limit: u32,
+    },
+    /// More transmits, events or jobs wait to be polled than configured.
+    #[error("{limit} transmits, events or jobs wait to be polled")]
     QueueFull {
         /// The limit.
         limit: usize,

@@ -8,6 +8,7 @@ mod fragment;
 mod half_open;
 mod informational;
 mod key_log;
+mod limit;
 mod liveness;
 mod peer;
 mod phase1;
@@ -309,6 +310,7 @@ impl Endpoint {
 
     fn count_discard(&mut self, path: &Path, discard: &Discard) {
         self.output.counters.discarded = self.output.counters.discarded.saturating_add(1);
+        self.count_limit(discard);
         self.output.trace_on(path, 0, Trace::Discarded(discard.clone()));
     }
 
@@ -328,6 +330,7 @@ impl Endpoint {
         }
         let message = Message::parse(datagram)?;
         check_envelope(&message, length)?;
+        self.output.config.limits.check_message(&message)?;
         let excess = !message.excess.is_empty();
         let outcome = if fragmentation::is_fragment(&message.header) {
             self.handle_fragment(path, &message)
@@ -447,7 +450,7 @@ impl Endpoint {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.output.events.pop_front()
+        self.output.events.pop()
     }
 
     /// The next trace record.
@@ -457,7 +460,7 @@ impl Endpoint {
 
     /// The next Diffie-Hellman job, with [`Jobs::OutOfLine`](crate::Jobs::OutOfLine).
     pub fn poll_job(&mut self) -> Option<Job> {
-        self.output.jobs.pop_front()
+        self.output.jobs.pop_first().map(|(_, job)| job)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest.

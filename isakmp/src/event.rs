@@ -4,6 +4,8 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use dmvpn_time::{Coalesce, Coalescing};
+
 use crate::crypto::{DiffieHellmanError, Secret};
 use crate::wire::NotifyType;
 use crate::{EspProposal, Identity, Mode, Path, PeerId, ProtectionId, Selectors};
@@ -71,6 +73,42 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+}
+
+/// What a queue of events that nobody polls needs to hold.
+impl Coalesce for Event {
+    type Subject = EventSubject;
+
+    fn coalescing(&self) -> Coalescing<EventSubject> {
+        match self {
+            Self::InstallSa(InstallSa { direction, peer, spi, .. }) => {
+                Coalescing::Begin(EventSubject::Sa(*direction, *peer, *spi))
+            }
+            Self::RemoveSa { direction, peer, spi, .. } => {
+                Coalescing::End(EventSubject::Sa(*direction, *peer, *spi))
+            }
+            Self::EnableOutbound { peer, spi, .. } => {
+                Coalescing::Latest(EventSubject::Sa(Direction::Outbound, *peer, *spi))
+            }
+            Self::PeerMoved { peer, .. } => Coalescing::Latest(EventSubject::Path(*peer)),
+            Self::Failed { peer, protection, .. } => {
+                Coalescing::Latest(EventSubject::Negotiation(*peer, *protection))
+            }
+            Self::Phase1Up { .. } | Self::PeerDown { .. } => Coalescing::Each,
+        }
+    }
+}
+
+/// What events are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum EventSubject {
+    /// An SA: its direction, its peer, its SPI.
+    Sa(Direction, PeerId, u32),
+    /// The way to a peer.
+    Path(PeerId),
+    /// A negotiation with a peer for a protection.
+    Negotiation(PeerId, ProtectionId),
 }
 
 /// Inbound or outbound, seen from here.

@@ -279,10 +279,10 @@ impl Reassemblies {
     }
 
     /// Gives up waiting for a message.
-    pub(crate) fn expire(&mut self, id: ReassemblyId) {
-        if let Some(key) = self.by_id.get(&id).copied() {
-            self.remove(&key);
-        }
+    pub(crate) fn expire(&mut self, id: ReassemblyId) -> Option<Path> {
+        let key = self.by_id.get(&id).copied()?;
+        self.remove(&key);
+        Some(key.path)
     }
 
     /// Gives up waiting for the messages of an SA that is gone.

@@ -91,7 +91,8 @@ pub(crate) fn send(
     // Dead peer detection's own numbers tell what comes back, and there is no end of it: it would
     // push everything else out of the memory.
     if !payloads.iter().all(dead_peer_detection::speaks) {
-        phase1.own_message_ids.insert(message_id);
+        let limit = sa.config.limits.message_ids;
+        output.forgot(sa, phase1.own_message_ids.insert(message_id, limit));
     }
     let header = Header { message_id, ..sa.header(ExchangeType::INFORMATIONAL) };
     let mut chain = Chain::new();

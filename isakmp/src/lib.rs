@@ -52,8 +52,8 @@ pub use config::{
 pub use discard::{Deviation, Discard};
 pub use endpoint::{ConnectError, Endpoint, Phase1Key};
 pub use event::{
-    CloseReason, Direction, Encapsulation, EspKeys, Event, InstallSa, Nat, OriginalAddresses,
-    SaLifetime,
+    CloseReason, Direction, Encapsulation, EspKeys, Event, EventSubject, InstallSa, Nat,
+    OriginalAddresses, SaLifetime,
 };
 pub use identity::Identity;
 pub use path::{Path, Transmit, Transport};

@@ -1,11 +1,12 @@
 //! What the machines write to: queues, timers, traces, and the randomness they draw from.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use dmvpn_time::{Instant, Timers, TraceRing};
+use dmvpn_time::{EventQueue, Instant, Timers, TraceRing};
 use rand_core::CryptoRng;
 
 use crate::crypto::{Job, JobId};
@@ -46,6 +47,12 @@ pub(crate) enum Timer {
     Reassembly(ReassemblyId),
 }
 
+/// What is about no peer.
+const NOWHERE: Path = {
+    let unspecified = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    Path { local: unspecified, remote: unspecified, transport: Transport::Isakmp }
+};
+
 /// What an endpoint's machines write to.
 pub(crate) struct Output {
     pub(crate) now: Instant,
@@ -53,8 +60,9 @@ pub(crate) struct Output {
     pub(crate) rng: Box<dyn CryptoRng + Send>,
     pub(crate) timers: Timers<Timer>,
     pub(crate) transmits: VecDeque<Transmit>,
-    pub(crate) events: VecDeque<Event>,
-    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) events: EventQueue<Event>,
+    /// By number: the oldest first, and one that nobody waits for any more is found.
+    pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) traces: TraceRing<Traced>,
     pub(crate) counters: Counters,
     pub(crate) next_connection: u32,
@@ -71,8 +79,8 @@ impl Output {
             rng,
             timers: Timers::new(),
             transmits: VecDeque::new(),
-            events: VecDeque::new(),
-            jobs: VecDeque::new(),
+            events: EventQueue::new(),
+            jobs: BTreeMap::new(),
             counters: Counters::default(),
             next_job: 0,
         }
@@ -96,6 +104,15 @@ impl Output {
     pub(crate) fn trace_all(&mut self, sa: &Negotiation, traces: impl IntoIterator<Item = Trace>) {
         for trace in traces {
             self.trace(sa, trace);
+        }
+    }
+
+    /// Records that a message ID was forgotten.
+    pub(crate) fn forgot(&mut self, sa: &Negotiation, forgotten: Option<MessageId>) {
+        if let Some(message_id) = forgotten {
+            let counter = &mut self.counters.message_ids_forgotten;
+            *counter = counter.saturating_add(1);
+            self.trace(sa, Trace::MessageIdForgotten { message_id });
         }
     }
 
@@ -140,20 +157,42 @@ impl Output {
 
     /// Queues an ISAKMP datagram.
     pub(crate) fn transmit(&mut self, path: Path, payload: Bytes) {
-        self.counters.sent = self.counters.sent.saturating_add(1);
         let non_esp_marker = path.transport == Transport::NatT;
-        self.transmits.push_back(Transmit { path, payload, non_esp_marker });
+        if self.queue_transmit(Transmit { path, payload, non_esp_marker }) {
+            self.counters.sent = self.counters.sent.saturating_add(1);
+        }
+    }
+
+    /// What nobody fetches is lost, as on any path.
+    fn queue_transmit(&mut self, transmit: Transmit) -> bool {
+        let limit = self.config.limits.queue;
+        if self.transmits.len() >= limit {
+            self.counters.transmits_dropped = self.counters.transmits_dropped.saturating_add(1);
+            self.trace_on(&transmit.path, 0, Trace::TransmitDropped { limit });
+            return false;
+        }
+        self.transmits.push_back(transmit);
+        true
     }
 
     /// Queues a NAT keepalive (RFC 3948 §2.3): one byte, no marker.
     pub(crate) fn transmit_keepalive(&mut self, path: Path) {
         let payload = Bytes::from_static(&[0xff]);
-        self.transmits.push_back(Transmit { path, payload, non_esp_marker: false });
+        self.queue_transmit(Transmit { path, payload, non_esp_marker: false });
     }
 
     /// Queues an event.
     pub(crate) fn event(&mut self, event: Event) {
-        self.events.push_back(event);
+        if !self.events.push(event, self.config.limits.queue) {
+            let total = self.events.coalesced();
+            self.counters.events_coalesced = total;
+            self.trace_on(&NOWHERE, 0, Trace::EventsCoalesced { total });
+        }
+    }
+
+    /// Queues a job.
+    pub(crate) fn job(&mut self, job: Job) {
+        self.jobs.insert(job.id(), job);
     }
 
     /// A number for the next job.

@@ -21,8 +21,8 @@ use crate::wire::{
     Payload, Payloads,
 };
 use crate::{
-    CoarseState, Config, Discard, Fragmentation, Identity, Nat, Path, PeerId, Policy, PreSharedKey,
-    Role, StateKind, aggressive_mode, main_mode,
+    CoarseState, Config, Discard, Fragmentation, Identity, Limits, Nat, Path, PeerId, Policy,
+    PreSharedKey, Role, StateKind, aggressive_mode, main_mode,
 };
 
 pub(crate) use authentication::{
@@ -188,13 +188,15 @@ impl Phase1State {
 
     /// How often the answer to one message may be repeated. AM2 goes to an address that nothing has
     /// proved yet, and is longer than AM1 need be.
-    pub(crate) const fn most_repetitions(&self) -> u32 {
+    pub(crate) fn most_repetitions(&self, limits: &Limits) -> u32 {
         match self {
-            Self::AggressiveResponder(_) => aggressive_mode::responder::MOST_REPETITIONS,
+            Self::AggressiveResponder(_) => {
+                limits.repeats.min(aggressive_mode::responder::MOST_REPETITIONS)
+            }
             Self::Initiator(_)
             | Self::Responder(_)
             | Self::AggressiveInitiator(_)
-            | Self::Established(_) => u32::MAX,
+            | Self::Established(_) => limits.repeats,
         }
     }
 
@@ -330,20 +332,19 @@ pub(crate) struct MessageIds {
 }
 
 impl MessageIds {
-    const LIMIT: usize = 1024;
-
     pub(crate) fn contains(&self, id: MessageId) -> bool {
         self.known.contains(&id)
     }
 
-    pub(crate) fn insert(&mut self, id: MessageId) {
-        if self.known.insert(id) {
-            self.order.push_back(id);
+    /// Remembers one; the one that is forgotten for it.
+    pub(crate) fn insert(&mut self, id: MessageId, limit: usize) -> Option<MessageId> {
+        if !self.known.insert(id) {
+            return None;
         }
-        while self.order.len() > Self::LIMIT {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
-        }
+        self.order.push_back(id);
+        // It grows by one at a time.
+        let oldest = (self.order.len() > limit.max(1)).then(|| self.order.pop_front()).flatten()?;
+        self.known.remove(&oldest);
+        Some(oldest)
     }
 }

@@ -437,6 +437,37 @@ pub enum Trace {
     },
 
     // -- refusals --
+    /// As many datagrams as configured wait to be polled: this one is lost, as on a path that loses.
+    TransmitDropped {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many events as configured wait to be polled: so many went that had become meaningless.
+    EventsCoalesced {
+        /// How many there have been, this time included.
+        total: u64,
+    },
+    /// A complete quick mode is forgotten before its time, because there are newer ones.
+    QuickModeForgotten {
+        /// Its message ID.
+        message_id: MessageId,
+    },
+    /// A message ID is forgotten while its SA lives, because there are so many newer ones.
+    MessageIdForgotten {
+        /// The message ID.
+        message_id: MessageId,
+    },
+    /// Fragments of a message are forgotten, for a newer message of the same sender or because the
+    /// others did not come.
+    FragmentsForgotten {
+        /// Whether the others did not come in time.
+        late: bool,
+    },
+    /// A refusal is not sent: there were as many as configured in this second.
+    RefusalSuppressed {
+        /// The limit.
+        limit: u32,
+    },
     /// Input changed nothing.
     Discarded(Discard),
     /// Something was accepted although an RFC forbids it.

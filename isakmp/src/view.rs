@@ -128,6 +128,45 @@ pub struct Counters {
     pub failed: u64,
     /// Pairs of phase 2 SAs completed.
     pub phase2_completed: u64,
+    /// First messages refused because there were as many half-open negotiations as allowed, in all
+    /// or from one source.
+    pub half_open_refused: u64,
+    /// Half-open negotiations, none of whose initiators had shown where it is, that made room for
+    /// newer ones.
+    pub half_open_evicted: u64,
+    /// Half-open negotiations of phase 1 given up for their age.
+    pub half_open_expired: u64,
+    /// First messages of aggressive mode, or copies of them, beyond the rate.
+    pub aggressive_modes_limited: u64,
+    /// Refusals not sent to unauthenticated peers, because there were enough in that second.
+    pub refusals_suppressed: u64,
+    /// Messages refused because they were too long, or had too many payloads, proposals or
+    /// transforms.
+    pub oversized: u64,
+    /// Duplicates not answered any more.
+    pub repeats_refused: u64,
+    /// Quick modes refused because there were as many under way as allowed.
+    pub quick_modes_refused: u64,
+    /// Complete quick modes forgotten before their time.
+    pub quick_modes_forgotten: u64,
+    /// Message IDs forgotten while their SA lives.
+    pub message_ids_forgotten: u64,
+    /// Established phase 1 SAs removed because the peer has too many.
+    pub phase1_displaced: u64,
+    /// Pairs of phase 2 SAs removed because the peer has too many.
+    pub pairs_displaced: u64,
+    /// Fragments refused because too many messages wait for others, or because theirs is too long.
+    pub fragments_refused: u64,
+    /// Messages whose fragments gave way to those of a newer one of the same sender.
+    pub reassemblies_displaced: u64,
+    /// Messages whose missing fragments did not come.
+    pub reassemblies_expired: u64,
+    /// Datagrams refused because transmits, events or jobs wait to be polled.
+    pub refused_for_queue: u64,
+    /// Transmits dropped because nobody polled.
+    pub transmits_dropped: u64,
+    /// Events that became meaningless before they were polled.
+    pub events_coalesced: u64,
     /// Trace records lost because nobody polled.
     pub traces_dropped: u64,
 }

@@ -25,6 +25,9 @@ mod std_clock;
 #[cfg(feature = "std")]
 pub use std_clock::StdClock;
 
+mod event_queue;
+pub use event_queue::{Coalesce, Coalescing, EventQueue};
+
 mod instant;
 pub use instant::{Instant, LatestSeen};
 

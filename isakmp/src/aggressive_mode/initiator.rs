@@ -127,7 +127,7 @@ pub(crate) fn start(
 ) -> State {
     let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
     let id = output.job_id();
-    output.jobs.push_back(Job::key_pair(id, group, exponent));
+    output.job(Job::key_pair(id, group, exponent));
     State::MakingKeyPair(MakingKeyPair { waiting: Waiting(id), policies })
 }
 
@@ -259,7 +259,7 @@ impl SentAm1 {
         let id = output.job_id();
         let group = accepted.transcript.agreed.suite.group;
         let peer = accepted.transcript.g_xr.clone();
-        output.jobs.push_back(Job::shared_secret(id, group, self.key_pair, peer));
+        output.job(Job::shared_secret(id, group, self.key_pair, peer));
         MakingSecret {
             waiting: Waiting(id),
             transcript: accepted.transcript,

@@ -178,7 +178,7 @@ pub(crate) fn start(accepted: AcceptedAm1, sa: &mut Negotiation, output: &mut Ou
     let group = accepted.agreed.suite.group;
     let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
     let id = output.job_id();
-    output.jobs.push_back(Job::both(id, group, exponent, accepted.g_xi.clone()));
+    output.job(Job::both(id, group, exponent, accepted.g_xi.clone()));
     let AcceptedAm1 { agreed, answer, g_xi, nonce_i, id: id_i, .. } = accepted;
     let waiting = Waiting(id);
     State::MakingBoth(Box::new(MakingBoth { waiting, agreed, answer, g_xi, nonce_i, id: id_i }))

@@ -311,6 +311,25 @@ impl fmt::Display for Debug<'_> {
                 write!(f, "ISAKMP:({id}): peer {remote} is now at {}", path.remote)
             }
 
+            Trace::TransmitDropped { limit } => {
+                write!(f, "ISAKMP:({id}): packet to {peer} dropped: {limit} wait to be sent")
+            }
+            Trace::EventsCoalesced { total } => {
+                write!(f, "ISAKMP:({id}): {total} events became meaningless before anybody asked")
+            }
+            Trace::QuickModeForgotten { message_id } => {
+                write!(f, "ISAKMP:({id}): node {message_id} forgotten: there are newer ones")
+            }
+            Trace::MessageIdForgotten { message_id } => {
+                write!(f, "ISAKMP:({id}): message id {message_id} forgotten: too many newer ones")
+            }
+            Trace::FragmentsForgotten { late } => {
+                let reason = if *late { "the others did not come" } else { "a newer message" };
+                write!(f, "ISAKMP:({id}): fragments from {peer} forgotten: {reason}")
+            }
+            Trace::RefusalSuppressed { limit } => {
+                write!(f, "ISAKMP:({id}): {peer} not told: {limit} refusals in this second")
+            }
             Trace::Discarded(reason) => {
                 write!(f, "ISAKMP:({id}): message from {peer} dropped: {reason}")
             }

@@ -72,7 +72,7 @@ impl Endpoint {
             Discard::HashMismatch | Discard::IdentityMismatch { .. } | Discard::IdentityType(_)
         );
         let path = self.phase1.get(&id).map(|sa| sa.negotiation.path);
-        if !of_identity || !path.is_some_and(|path| self.may_refuse(path.remote.ip())) {
+        if !of_identity || !path.is_some_and(|path| self.may_refuse(&path)) {
             return Err(discard);
         }
         let Some(Phase1 { negotiation, .. }) = self.phase1.get_mut(&id) else {

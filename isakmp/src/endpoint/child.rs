@@ -19,10 +19,6 @@ use super::Endpoint;
 use super::peer::Wanted;
 use super::phase1::quarter;
 
-/// Pairs of one peer that are kept: one that negotiates ever more without deleting any loses those
-/// that are replaced, then the oldest.
-const PAIRS_PER_PEER: usize = 64;
-
 /// Wait before a failed re-keying is tried again.
 pub(super) const REKEY_RETRY: Duration = Duration::from_secs(10);
 
@@ -70,6 +66,7 @@ impl Endpoint {
         let Some(peer_id) = negotiation.peer else { return };
         let in_udp = established.udp.is_some();
         let rekeying = negotiation.config.rekeying;
+        let most = negotiation.config.limits.pairs_per_peer;
         let path = negotiation.path;
         let lifetime = self.sa_lifetime(child.lifetime, rekeying);
         let now = self.output.now;
@@ -142,7 +139,7 @@ impl Endpoint {
             }));
         }
         let spi = child.inbound_spi;
-        self.make_room(peer_id);
+        self.make_room_for_pair(peer_id, most);
         self.outbound.insert((peer_id, child.outbound_spi), spi);
         self.children.insert(spi, installed);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
@@ -161,15 +158,19 @@ impl Endpoint {
         }
     }
 
-    fn make_room(&mut self, peer_id: PeerId) {
+    /// A peer that negotiates ever more pairs without deleting any loses those that are replaced,
+    /// then the oldest.
+    fn make_room_for_pair(&mut self, peer_id: PeerId, most: usize) {
         let Some(peer) = self.peers.get(&peer_id) else { return };
-        if peer.children.len() < PAIRS_PER_PEER {
+        if peer.children.len() < most.max(1) {
             return;
         }
         let least = peer.children.iter().copied().min_by_key(|spi| {
             self.children.get(spi).map(|child| (!child.superseded, child.created))
         });
         if let Some(spi) = least {
+            let counter = &mut self.output.counters.pairs_displaced;
+            *counter = counter.saturating_add(1);
             self.delete_children(peer_id, &[spi], CloseReason::Superseded);
         }
     }

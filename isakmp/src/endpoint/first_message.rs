@@ -89,7 +89,7 @@ impl Endpoint {
             Ok(accepted) => accepted,
             Err(discard) => {
                 self.output.trace_all(&negotiation, notes);
-                if discard == Discard::NoProposalChosen && self.may_refuse(source_address) {
+                if discard == Discard::NoProposalChosen && self.may_refuse(&path) {
                     self.output.trace(&negotiation, Trace::Discarded(discard));
                     let notify_type = NotifyType::NO_PROPOSAL_CHOSEN;
                     let refusal = informational::refusal(message, notify_type, &mut self.output);
@@ -105,6 +105,8 @@ impl Endpoint {
             self.count_aggressive_mode(source_address)?;
         }
         if let Some(evicted) = evicted {
+            let counter = &mut self.output.counters.half_open_evicted;
+            *counter = counter.saturating_add(1);
             self.remove_phase1(evicted, CloseReason::Evicted, false);
         }
         let id = self.next_sa();
@@ -146,9 +148,15 @@ impl Endpoint {
     }
 
     /// Whether another refusal may be sent in this second.
-    pub(super) fn may_refuse(&mut self, to: IpAddr) -> bool {
+    pub(super) fn may_refuse(&mut self, path: &Path) -> bool {
         let limit = self.output.config.limits.refusals_per_second;
-        self.refusals.count(self.output.now, to, limit, limit)
+        let may = self.refusals.count(self.output.now, path.remote.ip(), limit, limit);
+        if !may {
+            let counter = &mut self.output.counters.refusals_suppressed;
+            *counter = counter.saturating_add(1);
+            self.output.trace_on(path, 0, Trace::RefusalSuppressed { limit });
+        }
+        may
     }
 
     /// Counts an answer to AM1, of which there are not too many in a second.

@@ -48,6 +48,11 @@ impl Endpoint {
             }
             Added::Started(started, displaced) => {
                 self.output.trace_on(&path, 0, Trace::FragmentReceived { id, number });
+                if displaced.is_some() {
+                    let counter = &mut self.output.counters.reassemblies_displaced;
+                    *counter = counter.saturating_add(1);
+                    self.output.trace_on(&path, 0, Trace::FragmentsForgotten { late: false });
+                }
                 self.stop_waiting(displaced);
                 let deadline = self.output.now + config.limits.reassembly_timeout;
                 self.output.timers.set(Timer::Reassembly(started), deadline);
@@ -100,6 +105,7 @@ impl Endpoint {
     ) -> Result<(), Discard> {
         let message = Message::parse(datagram)?;
         super::check_envelope(&message, datagram.len())?;
+        self.output.config.limits.check_message(&message)?;
         let header = &message.header;
         if fragmentation::is_fragment(header) {
             return Err(Discard::FragmentOfFragment);
@@ -117,6 +123,15 @@ impl Endpoint {
     fn stop_waiting(&mut self, id: Option<ReassemblyId>) {
         if let Some(id) = id {
             self.output.timers.cancel(&Timer::Reassembly(id));
+        }
+    }
+
+    /// The others did not come.
+    pub(super) fn reassembly_expired(&mut self, id: ReassemblyId) {
+        if let Some(path) = self.reassemblies.expire(id) {
+            let counter = &mut self.output.counters.reassemblies_expired;
+            *counter = counter.saturating_add(1);
+            self.output.trace_on(&path, 0, Trace::FragmentsForgotten { late: true });
         }
     }
 

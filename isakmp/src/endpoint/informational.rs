@@ -64,7 +64,9 @@ impl Endpoint {
             // Dead peer detection has sequence numbers of its own against replay, and would fill
             // the memory.
             if !only_questions {
-                established.message_ids.insert(message_id);
+                let limit = negotiation.config.limits.message_ids;
+                let forgotten = established.message_ids.insert(message_id, limit);
+                self.output.forgot(negotiation, forgotten);
             }
             self.output.trace(negotiation, Trace::NewNode { message_id });
             let payload = PayloadType::HASH;

@@ -25,10 +25,6 @@ use crate::{
 use super::Endpoint;
 use super::child::REKEY_RETRY;
 
-/// Established SAs of one peer that are kept; a peer that starts one after the other without ever
-/// deleting any loses the oldest.
-const ESTABLISHED_PER_PEER: usize = 8;
-
 impl Endpoint {
     pub(super) fn next_sa(&mut self) -> SaId {
         self.next_sa = self.next_sa.saturating_add(1);
@@ -159,8 +155,9 @@ impl Endpoint {
                 return Err(Discard::WrongPath { source_address: path.remote.ip() });
             }
             let Some(reply) = answered.reply.clone() else { return Err(Discard::Duplicate) };
-            if answered.repeated >= state.most_repetitions() {
-                return Err(Discard::Duplicate);
+            let limit = state.most_repetitions(&negotiation.config.limits);
+            if answered.repeated >= limit {
+                return Err(Discard::RepeatLimit { limit });
             }
             answered.repeated = answered.repeated.saturating_add(1);
             self.output.trace(negotiation, Trace::Duplicate { node: None });
@@ -277,7 +274,7 @@ impl Endpoint {
     /// With jobs inline, computes what is queued.
     pub(super) fn run_inline_jobs(&mut self) {
         while self.output.config.jobs == Jobs::Inline
-            && let Some(job) = self.output.jobs.pop_front()
+            && let Some((_, job)) = self.output.jobs.pop_first()
         {
             // Its owner is waiting: it was queued a moment ago.
             let _ = self.finish_job(Job::run(job));
@@ -487,6 +484,7 @@ impl Endpoint {
         let Some(peer) = self.peers.get(&peer_id) else { return };
         let Some(ours) = self.phase1.get(&new) else { return };
         let grace = ours.negotiation.config.rekeying.grace;
+        let most = ours.negotiation.config.limits.phase1_per_peer;
         let mut ending = Vec::new();
         let mut established = Vec::new();
         let mut winner = new;
@@ -517,13 +515,15 @@ impl Endpoint {
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.current = Some(winner);
         }
-        let excess = established.len().saturating_sub(ESTABLISHED_PER_PEER);
+        let excess = established.len().saturating_sub(most.max(1));
         let now = self.output.now;
         for id in ending {
             self.output.timers.cancel(&Timer::Phase1Rekey(id));
             self.output.timers.set(Timer::Phase1Expire(id), now + grace);
         }
         for id in established.into_iter().take(excess) {
+            let counter = &mut self.output.counters.phase1_displaced;
+            *counter = counter.saturating_add(1);
             self.remove_phase1(id, CloseReason::Superseded, false);
         }
     }
@@ -619,7 +619,7 @@ impl Endpoint {
         if let Some(Waiting(job)) = state.waiting() {
             self.jobs.remove(&job);
             // Nobody needs to run what nobody waits for.
-            self.output.jobs.retain(|queued| queued.id() != job);
+            self.output.jobs.remove(&job);
         }
         let was_half_open = !matches!(state, Phase1State::Established(_));
         if was_half_open {

@@ -79,7 +79,8 @@ impl Endpoint {
         };
         let output = &mut self.output;
         let message_id = informational::fresh_message_id(established, output);
-        established.own_message_ids.insert(message_id);
+        let limit = negotiation.config.limits.message_ids;
+        output.forgot(negotiation, established.own_message_ids.insert(message_id, limit));
         let mut exchange = Exchange {
             message_id,
             role: Role::Initiator,
@@ -154,6 +155,14 @@ impl Endpoint {
             && answered.request == datagram
         {
             let Some(reply) = answered.reply.clone() else { return Err(Discard::Duplicate) };
+            let limit = negotiation.config.limits.repeats;
+            if answered.repeated >= limit {
+                return Err(Discard::RepeatLimit { limit });
+            }
+            self.repeated(id, message_id);
+            let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) else {
+                return Err(Discard::Duplicate);
+            };
             let node = Some(message_id);
             self.output.trace(negotiation, Trace::Duplicate { node });
             let again = Trace::Retransmitting { node, attempt: 2, duplicate: true };
@@ -179,6 +188,17 @@ impl Endpoint {
             quick_mode.advance(accepted, negotiation, &established.keys, output);
         self.keep_quick_mode(id, message_id, quick_mode, outcome);
         Ok(())
+    }
+
+    /// An answer of a quick mode was sent again.
+    fn repeated(&mut self, id: SaId, message_id: MessageId) {
+        if let Some(Phase1 { state: Phase1State::Established(established), .. }) =
+            self.phase1.get_mut(&id)
+            && let Some(quick_mode) = established.quick_modes.get_mut(&message_id)
+            && let Some(answered) = &mut quick_mode.exchange.answered
+        {
+            answered.repeated = answered.repeated.saturating_add(1);
+        }
     }
 
     /// QM1: a peer wants phase 2 SAs.
@@ -230,7 +250,8 @@ impl Endpoint {
         else {
             return Ok(());
         };
-        established.message_ids.insert(message_id);
+        let limit = negotiation.config.limits.message_ids;
+        self.output.forgot(negotiation, established.message_ids.insert(message_id, limit));
         let mut exchange = Exchange {
             message_id,
             role: Role::Responder,
@@ -261,7 +282,8 @@ impl Endpoint {
         else {
             return;
         };
-        established.message_ids.insert(message_id);
+        let limit = negotiation.config.limits.message_ids;
+        self.output.forgot(negotiation, established.message_ids.insert(message_id, limit));
         self.output.counters.failed = self.output.counters.failed.saturating_add(1);
         let notification = Payload::Notification(Notification {
             doi: crate::wire::Doi::IPSEC,
@@ -289,6 +311,7 @@ impl Endpoint {
             established.quick_modes.insert(message_id, quick_mode);
         }
         if complete {
+            self.make_room_for_memory(id, message_id);
             let deadline = self.output.now + REMEMBERED;
             self.output.timers.set(Timer::QuickModeEnd(id, message_id), deadline);
             if let Some(peer) = self.peer_of(id)
@@ -306,6 +329,31 @@ impl Endpoint {
         if complete && let Some(peer) = self.peer_of(id) {
             self.start_wanted(peer);
         }
+    }
+
+    /// Forgets the oldest of the complete quick modes of an SA, if there are too many. What is played
+    /// again then is known by its message ID.
+    fn make_room_for_memory(&mut self, id: SaId, newest: MessageId) {
+        let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
+            self.phase1.get_mut(&id)
+        else {
+            return;
+        };
+        let complete = established
+            .quick_modes
+            .iter()
+            .filter(|(message_id, quick_mode)| quick_mode.complete() && **message_id != newest)
+            .map(|(message_id, _)| *message_id);
+        let timers = &mut self.output.timers;
+        let ends = |message_id: &MessageId| timers.get(&Timer::QuickModeEnd(id, *message_id));
+        // As many as the limit, and those under way: a few.
+        let excess = complete.clone().count() >= negotiation.config.limits.remembered_quick_modes;
+        let Some(oldest) = complete.filter(|_| excess).min_by_key(ends) else { return };
+        established.quick_modes.remove(&oldest);
+        timers.cancel(&Timer::QuickModeEnd(id, oldest));
+        let counter = &mut self.output.counters.quick_modes_forgotten;
+        *counter = counter.saturating_add(1);
+        self.output.trace(negotiation, Trace::QuickModeForgotten { message_id: oldest });
     }
 
     pub(super) fn peer_of(&self, id: SaId) -> Option<PeerId> {
@@ -405,6 +453,7 @@ impl Endpoint {
         self.output.timers.cancel(&Timer::QuickModeEnd(id, message_id));
         if let Some(Waiting(job)) = quick_mode.state.waiting() {
             self.jobs.remove(&job);
+            self.output.jobs.remove(&job);
         }
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.negotiating.remove(&(id, message_id));

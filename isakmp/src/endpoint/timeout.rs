@@ -14,6 +14,8 @@ impl Endpoint {
             Timer::RetransmitQuick(id, message_id) => self.retransmit_quick(id, message_id),
             Timer::HalfOpen(id) => {
                 if let Some(sa) = self.phase1.get(&id) {
+                    let counter = &mut self.output.counters.half_open_expired;
+                    *counter = counter.saturating_add(1);
                     let after = sa.negotiation.config.limits.half_open_timeout;
                     self.remove_phase1(id, CloseReason::HalfOpenTimeout { after }, false);
                 }
@@ -45,7 +47,7 @@ impl Endpoint {
                 }
             }
             Timer::FirstQuickMode(peer) => self.start_wanted(peer),
-            Timer::Reassembly(id) => self.reassemblies.expire(id),
+            Timer::Reassembly(id) => self.reassembly_expired(id),
             Timer::DeadPeer(peer) => self.dead_peer_timer(peer),
             Timer::Keepalive(id) => {
                 let config = &self.output.config;

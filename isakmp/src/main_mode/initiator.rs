@@ -223,7 +223,7 @@ impl SentMm1 {
         let group = agreed.suite.group;
         let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
         let id = output.job_id();
-        output.jobs.push_back(Job::key_pair(id, group, exponent));
+        output.job(Job::key_pair(id, group, exponent));
         MakingKeyPair { waiting: Waiting(id), agreed }
     }
 }
@@ -273,7 +273,7 @@ impl SentMm3 {
         let g_xi = self.key_pair.public().clone();
         let group = self.agreed.suite.group;
         let peer = accepted.public.clone();
-        output.jobs.push_back(Job::shared_secret(id, group, self.key_pair, peer));
+        output.job(Job::shared_secret(id, group, self.key_pair, peer));
         MakingSecret {
             waiting: Waiting(id),
             agreed: self.agreed,

@@ -223,7 +223,7 @@ impl SentMm2 {
         let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
         let id = output.job_id();
         let peer = accepted.public.clone();
-        output.jobs.push_back(Job::both(id, group, exponent, peer));
+        output.job(Job::both(id, group, exponent, peer));
         MakingBoth {
             waiting: Waiting(id),
             agreed: self.agreed,

@@ -116,7 +116,7 @@ pub(crate) fn start(
         Some(group) => {
             let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
             let id = output.job_id();
-            output.jobs.push_back(Job::key_pair(id, group, exponent));
+            output.job(Job::key_pair(id, group, exponent));
             State::MakingKeyPair(MakingKeyPair { waiting: Waiting(id), group })
         }
         None => State::SentQm1(send_qm1(None, exchange, sa, phase1, output)),
@@ -287,7 +287,7 @@ impl SentQm1 {
         match (self.key_pair, public) {
             (Some((group, key_pair)), Some(peer)) => {
                 let id = output.job_id();
-                output.jobs.push_back(Job::shared_secret(id, group, key_pair, peer));
+                output.job(Job::shared_secret(id, group, key_pair, peer));
                 let state = MakingSecret { waiting: Waiting(id), settled };
                 Step::Halfway(super::State::Initiator(State::MakingSecret(state)))
             }

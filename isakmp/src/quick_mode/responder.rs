@@ -151,6 +151,7 @@ pub(crate) fn check(
     let opened = Opened::parse(message, &plain)?;
     let payloads = &opened.payloads;
     opened.verify(&phase1.keys.session.hash_1(message_id.0, payloads.after_first()))?;
+    sa.config.limits.check_offers(payloads)?;
     // From here on it is the peer who speaks, and it is told what is wrong.
     let refuse = |notify: NotifyType, notes: Vec<Trace>| {
         move |discard: Discard| Refusal { discard, notify: Some(notify), notes }
@@ -235,7 +236,7 @@ pub(crate) fn start(
         (Some(group), Some(peer)) => {
             let exponent = Exponent::draw(group, sa.config.exponent_length, &mut *output.rng);
             let id = output.job_id();
-            output.jobs.push_back(Job::both(id, group, exponent, peer));
+            output.job(Job::both(id, group, exponent, peer));
             let state = MakingBoth { waiting: Waiting(id), settled };
             Step::Halfway(super::State::Responder(State::MakingBoth(state)))
         }
