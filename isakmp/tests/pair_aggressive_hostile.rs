@@ -62,7 +62,7 @@ fn the_answer_is_repeated_a_few_times_only() {
         pair.deliver(1, path, &am1);
     }
     let answers = pair.hosts[1].sent.len();
-    assert_eq!(pair.hosts[1].discards, vec![Discard::Duplicate; 30 - answers]);
+    assert_eq!(pair.hosts[1].discards, vec![Discard::RepeatLimit { limit: 10 }; 30 - answers]);
     assert_eq!(answers, 11);
     pair.run_for(Duration::from_secs(5));
     pair.assert_connected();

@@ -33,6 +33,7 @@ const fn within(what: &'static str, count: usize, limit: usize) -> Result<(), Di
 
 impl Endpoint {
     /// Counts what was refused because of a limit.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other refusals have no limit")]
     pub(super) fn count_limit(&mut self, discard: &Discard) {
         let counters = &mut self.output.counters;
         let counter = match discard {
