@@ -3,10 +3,22 @@
 use core::net::IpAddr;
 use core::ops::Range;
 
+use dmvpn_gre::ProtocolType;
+
 /// The IP protocol number of GRE (RFC 2784 §3.1).
 pub(crate) const GRE: u8 = 47;
 const IPV4_LENGTH: usize = 20;
 const IPV6_LENGTH: usize = 40;
+
+/// Whether `packet` has a header of the IP version that GRE's protocol type names.
+pub(crate) fn is_ip(protocol: ProtocolType, packet: &[u8]) -> bool {
+    let (version, header) = match protocol {
+        ProtocolType::IPV4 => (4, IPV4_LENGTH),
+        ProtocolType::IPV6 => (6, IPV6_LENGTH),
+        _ => return false,
+    };
+    packet.len() >= header && packet.first().is_some_and(|first| first >> 4 == version)
+}
 
 /// Octets that tunnel mode puts in front of GRE.
 pub(crate) const fn header_len(address: IpAddr) -> usize {

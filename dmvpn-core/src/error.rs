@@ -73,6 +73,15 @@ pub enum Discard {
         /// The protocol type.
         protocol: u16,
     },
+    /// GRE says that it carries IP, and what follows is shorter than an IP header or of the other
+    /// version.
+    #[error("gre carried {length} octets that are no packet of protocol {protocol:#06x}")]
+    NotIp {
+        /// The protocol type.
+        protocol: u16,
+        /// How many octets followed the GRE header.
+        length: usize,
+    },
     /// The outer packet was marked "congestion experienced", the inner one cannot carry the mark
     /// (RFC 6040 §4.2).
     #[error("congestion mark on a packet that cannot carry it")]

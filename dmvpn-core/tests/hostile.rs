@@ -146,3 +146,27 @@ fn a_wrong_nhrp_authentication_is_refused() {
     assert_eq!(node.nhrp_cache(TUNNEL).filter(|entry| !entry.is_local()).count(), 0);
     assert!(node.nhrp(TUNNEL).expect("the tunnel").counters().authentication_failures > 0);
 }
+
+/// GRE's protocol type says IP; a peer may put anything behind it, also nothing.
+#[test]
+fn what_gre_calls_ip_and_is_not_never_comes_out_of_a_tunnel() {
+    let settings = Settings { profile: None, ..Settings::default() };
+    let mut cloud = Cloud::new(9);
+    cloud.clear_allowed = true;
+    let hub = cloud.add(settings.hub());
+    let spoke = cloud.add(settings.spoke());
+    let up = cloud.run_until(Duration::from_secs(10), |cloud| guide::is_registered(cloud, spoke));
+    assert!(up);
+    let whole = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
+    let mut other_version = whole.clone();
+    other_version[0] = 0x65;
+    let now = cloud.now;
+    let node = &mut cloud.routers[hub].node;
+    for inner in [&[][..], &whole[..19], &other_version, &[0; 40]] {
+        let outcome = node.handle_packet(now, towards_hub(Transport::Gre), &mut gre(1, inner));
+        let not_ip = Discard::NotIp { protocol: 0x0800, length: inner.len() };
+        assert_eq!(outcome, Err(not_ip), "{inner:x?}");
+    }
+    let outcome = node.handle_packet(now, towards_hub(Transport::Gre), &mut gre(1, &whole));
+    assert!(matches!(outcome, Ok(Some(_))), "{outcome:?}");
+}

@@ -27,8 +27,8 @@ pub struct Inbound {
     pub tunnel: TunnelId,
     /// Who sent it.
     pub peer: PeerId,
-    /// Where it lies in the buffer: an IPv4 or IPv6 packet, complete as far as its first octet
-    /// says. Routing it is the owner's affair.
+    /// Where it lies in the buffer: an IPv4 or IPv6 packet, of the version that GRE named and at
+    /// least as long as the header of that version. What is in that header is the owner's affair.
     pub packet: Range<usize>,
     /// DSCP and ECN of the outer header.
     pub traffic_class: u8,
@@ -257,6 +257,11 @@ impl Node {
             ProtocolType::IPV4 | ProtocolType::IPV6 => {
                 let packet = received.payload;
                 let bytes = data.get_mut(packet.clone()).unwrap_or_default();
+                // The owner is told that this is a packet, and reads its first octet.
+                if !delivery::is_ip(received.header.protocol, bytes) {
+                    let (protocol, length) = (received.header.protocol.0, bytes.len());
+                    return Err(Discard::NotIp { protocol, length });
+                }
                 if traffic_class::propagate_congestion(underlay.traffic_class, bytes).is_err() {
                     tunnel.counters.congestion = tunnel.counters.congestion.saturating_add(1);
                     return Err(Discard::Congestion);
