@@ -65,6 +65,21 @@ fn packets_before_the_tunnel_is_up_are_dropped_and_counted() {
 }
 
 #[test]
+fn a_next_hop_resolves_where_a_packet_would_go() {
+    let (cloud, hub, spoke) = guide::brought_up(&Settings::default(), 3);
+    let resolves =
+        |router: usize, id, address| cloud.routers[router].node.resolves(id, ip(address));
+    // On the hub NHRP knows: who registered, and neither itself nor anybody else.
+    assert!(resolves(hub, TUNNEL, guide::SPOKE_TUNNEL));
+    assert!(!resolves(hub, TUNNEL, guide::HUB_TUNNEL));
+    assert!(!resolves(hub, TUNNEL, "10.1.1.2"));
+    // On the spoke the other end is behind every next hop.
+    assert!(resolves(spoke, TUNNEL, guide::HUB_TUNNEL));
+    assert!(resolves(spoke, TUNNEL, "2001:db8::1"));
+    assert!(!resolves(spoke, TunnelId(9), guide::HUB_TUNNEL));
+}
+
+#[test]
 fn the_hub_opens_the_socket_again_when_it_has_something_to_send() {
     let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 4);
     let peer = cloud.routers[hub].node.multicast_after(TUNNEL, None).expect("the spoke");

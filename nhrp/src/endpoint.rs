@@ -474,6 +474,12 @@ impl Endpoint {
         self.cache.view(now, &self.config.interface)
     }
 
+    /// Whether [`lookup`](Self::lookup) would find where `address` is; no packet is counted. O(log n).
+    #[must_use]
+    pub fn resolves(&self, now: Instant, address: IpAddr) -> bool {
+        self.cache.lookup(now, address).is_some()
+    }
+
     /// Next hop servers, by address.
     pub fn servers(&self) -> impl Iterator<Item = ServerView> + '_ {
         self.client.view()

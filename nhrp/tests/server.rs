@@ -574,6 +574,24 @@ fn the_longest_match_is_the_next_hop() {
 }
 
 #[test]
+fn what_resolves_is_what_a_packet_would_find() {
+    let mut hub = up(hub());
+    let packet = request(SPOKE, "10.1.1.1", |p| message(p).entries[0].holding_time = 30);
+    register(&mut hub, 0, &peer(1, SPOKE, "one"), &packet);
+    let last = Instant::from_micros(29_999_999);
+    for (address, at, known) in [
+        ("10.1.1.1", last, true),
+        ("10.1.1.2", last, false),
+        // Ours.
+        ("10.1.1.254", last, false),
+        ("10.1.1.1", Instant::from_secs(30), false),
+    ] {
+        assert_eq!(hub.resolves(at, ip(address)), known, "{address}");
+        assert_eq!(hub.lookup(at, ip(address)).is_some(), known, "{address}");
+    }
+}
+
+#[test]
 fn what_a_peer_registered_stays_when_its_link_goes() {
     let mut hub = up(hub());
     let link = peer(1, SPOKE, "one");

@@ -47,6 +47,19 @@ impl Node {
         self.tunnels.get(&id).map(|tunnel| &tunnel.nhrp)
     }
 
+    /// Whether a tunnel has a way to a next hop, as [`send`](Self::send) finds it: what an owner must
+    /// know who answers ARP in its name. O(log n), as for a packet.
+    #[must_use]
+    pub fn resolves(&self, id: TunnelId, next_hop: IpAddr) -> bool {
+        self.tunnels.get(&id).is_some_and(|tunnel| {
+            if tunnel.config.is_multipoint() {
+                tunnel.nhrp.resolves(self.now(), next_hop)
+            } else {
+                tunnel.other_end.is_some()
+            }
+        })
+    }
+
     /// How many peers, inbound associations and timers there are: nothing of a peer that went away
     /// may be left.
     #[must_use]

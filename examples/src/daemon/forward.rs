@@ -32,8 +32,6 @@ pub struct Tunnel {
     pub name: String,
     /// The tunnel's address and network.
     pub address: InterfaceAddress,
-    /// Whatever the next hop, it is the other end.
-    pub point_to_point: bool,
 }
 
 /// What did not go through, and what was sent instead.
@@ -86,13 +84,7 @@ impl Daemon {
 
     fn arp(&mut self, id: TunnelId, question: &ethernet::Question) {
         let Some(tunnel) = self.tunnels.get(&id) else { return };
-        // The other end of a point-to-point tunnel is behind every next hop; elsewhere NHRP knows.
-        let address = IpAddr::V4(question.next_hop);
-        let known = tunnel.point_to_point
-            || self.node.nhrp_cache(id).any(|entry| {
-                entry.nbma.is_some() && !entry.is_local() && entry.target.contains(address)
-            });
-        if !known {
+        if !self.node.resolves(id, IpAddr::V4(question.next_hop)) {
             // The kernel asks again, and gives up by itself.
             self.forwarded.arp_unanswered += 1;
         } else if !tunnel.tap.send(&question.answer()) {

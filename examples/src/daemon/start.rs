@@ -29,7 +29,7 @@ use super::privileges::drop_all_but_needed;
 use super::tap::Tap;
 use super::underlay::{self, Inbox, Outbox};
 use crate::build::{Wishes, build};
-use crate::ios::{Router, TunnelMode};
+use crate::ios::Router;
 use crate::keys::{ESP_FILE, IKEV1_FILE, Keys};
 
 /// The MTU of a tunnel without `ip mtu`: Ethernet's, less the outer IPv4 header and GRE with a key.
@@ -142,12 +142,7 @@ fn open_tunnel(tunnel: &crate::ios::Tunnel, carrier: &Carrier) -> Result<Tunnel,
     let mtu = tunnel.mtu.unwrap_or(IP_MTU);
     let tap = Tap::create(name, tunnel.address, mtu, carrier)
         .map_err(|error| format!("{name}: no tap device: {error}"))?;
-    Ok(Tunnel {
-        tap,
-        name: name.clone(),
-        address: tunnel.address,
-        point_to_point: matches!(tunnel.mode, TunnelMode::PointToPoint { .. }),
-    })
+    Ok(Tunnel { tap, name: name.clone(), address: tunnel.address })
 }
 
 fn capture(path: &Path) -> Result<Capture, Error> {
