@@ -6,19 +6,19 @@ fn main() -> std::process::ExitCode {
     use std::process::ExitCode;
 
     use dmvpn_examples::daemon::control::{Answer, ask};
-    use dmvpn_examples::daemon::options::{Options, USAGE};
-    use dmvpn_examples::daemon::start;
+    use dmvpn_examples::daemon::options::Options;
+    use dmvpn_examples::daemon::{help, start};
 
     let options = match Options::read(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("dmvpn: {error}\n\n{USAGE}");
+            eprintln!("dmvpn: {error}\n\n{}", help::text(None));
             return ExitCode::from(2);
         }
     };
     match options {
-        Options::Help => {
-            print!("{USAGE}");
+        Options::Help(word) => {
+            print!("{}", help::text(word.as_deref()));
             ExitCode::SUCCESS
         }
         Options::Run(options) => match start::run(&options) {

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use dmvpn_core::TunnelId;
 use dmvpn_core::debug::Debug;
 
+use super::help;
 use crate::options::ShowCommand;
 
 /// A command.
@@ -19,6 +20,8 @@ pub enum Command {
     },
     /// `debug …`, until whoever asked goes away.
     Debug(Debug),
+    /// `undebug all`, `no debug all`
+    Undebug,
     /// `clear crypto session [remote ADDRESS]`
     ClearSession(Option<IpAddr>),
     /// `clear ip nhrp [ADDRESS]`
@@ -45,8 +48,11 @@ pub enum Show {
 #[non_exhaustive]
 pub enum Refusal {
     /// No such command.
-    #[error("unknown command `{0}`")]
-    Unknown(String),
+    #[error("unknown command `{line}`{}", more(line))]
+    Unknown {
+        /// What was typed.
+        line: String,
+    },
     /// An address that is none.
     #[error("`{0}` is no address")]
     NotAnAddress(String),
@@ -64,6 +70,12 @@ pub enum Refusal {
     NoJson(String),
 }
 
+/// Where to read more of what starts like this.
+fn more(line: &str) -> String {
+    let word = line.split_whitespace().next().filter(|word| help::knows(word));
+    format!("; see `dmvpn help{}{}`", word.map_or("", |_| " "), word.unwrap_or_default())
+}
+
 impl Command {
     /// Reads a command.
     ///
@@ -76,7 +88,7 @@ impl Command {
         if json {
             words.pop();
         }
-        let unknown = || Refusal::Unknown(line.to_owned());
+        let unknown = || Refusal::Unknown { line: line.to_owned() };
         let command = match words[..] {
             ["show", "counters"] => Self::Show { what: Show::Counters, json },
             ["show", "events"] => Self::Show { what: Show::Events, json },
@@ -87,6 +99,9 @@ impl Command {
                 Self::Show { what: Show::Ios(*command), json }
             }
             ["debug", ref conditions @ ..] => Self::Debug(debug(conditions).ok_or_else(unknown)?),
+            ["undebug"] | ["undebug" | "u", "all"] | ["no", "debug"] | ["no", "debug", "all"] => {
+                Self::Undebug
+            }
             ["clear", "crypto", "session"] => Self::ClearSession(None),
             ["clear", "crypto", "session", "remote", remote] => {
                 Self::ClearSession(Some(address(remote)?))
@@ -157,6 +172,9 @@ mod tests {
             Command::parse("no shutdown Tunnel7"),
             Ok(Command::NoShutdown(TunnelId(7)))
         ));
+        for undebug in ["undebug all", "u all", "no debug all", "undebug"] {
+            assert!(matches!(Command::parse(undebug), Ok(Command::Undebug)), "{undebug}");
+        }
         let debug = "debug dmvpn condition peer nbma 172.16.1.1";
         assert!(matches!(Command::parse(debug), Ok(Command::Debug(_))));
     }
@@ -164,10 +182,11 @@ mod tests {
     #[test]
     fn what_is_no_command_is_named() {
         let refused = |line: &str| Command::parse(line).unwrap_err().to_string();
-        assert_eq!(refused("show nonsense"), "unknown command `show nonsense`");
+        let nonsense = "unknown command `show nonsense`; see `dmvpn help show`";
+        assert_eq!(refused("show nonsense"), nonsense);
         assert_eq!(refused("clear crypto session remote here"), "`here` is no address");
         assert_eq!(refused("shutdown Ethernet0/0"), "no interface Ethernet0/0");
         assert_eq!(refused("shutdown Tunnel0 --json"), "`shutdown Tunnel0` has no --json");
-        assert_eq!(refused(""), "unknown command ``");
+        assert_eq!(refused(""), "unknown command ``; see `dmvpn help`");
     }
 }

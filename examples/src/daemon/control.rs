@@ -6,7 +6,7 @@
 
 use alloc::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use dmvpn_core::debug::Debug;
@@ -30,6 +30,9 @@ pub enum ListenError {
     /// Another daemon answers there.
     #[error("{}: another daemon is running there", .0.display())]
     InUse(PathBuf),
+    /// Something else is there.
+    #[error("{}: there is a file, which is no socket", .0.display())]
+    NoSocket(PathBuf),
     /// The system refuses.
     #[error("{}: {error}", path.display())]
     Io {
@@ -78,7 +81,11 @@ impl Control {
         let failed = |error| ListenError::Io { path: path.to_owned(), error };
         match std::os::unix::net::UnixStream::connect(path) {
             Ok(_) => return Err(ListenError::InUse(path.to_owned())),
+            // A plain file refuses, too, and is not ours to remove.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                if !std::fs::symlink_metadata(path).map_err(failed)?.file_type().is_socket() {
+                    return Err(ListenError::NoSocket(path.to_owned()));
+                }
                 std::fs::remove_file(path).map_err(failed)?;
             }
             // Nothing there. What else is wrong, binding will say.
@@ -96,11 +103,7 @@ impl Control {
     }
 
     /// Accepts whoever connects. Connections get the tokens behind the listener's.
-    ///
-    /// # Errors
-    ///
-    /// What registering fails with.
-    pub fn accept(&mut self, registry: &Registry) -> io::Result<()> {
+    pub fn accept(&mut self, registry: &Registry) {
         // Of a connection that broke off before it was accepted nothing is left to do.
         while let Ok((mut stream, _)) = self.listener.accept() {
             if self.connections.len() >= MAX_CONNECTIONS
@@ -110,11 +113,14 @@ impl Control {
             }
             let token = Token(self.next);
             self.next = self.next.saturating_add(1);
-            registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+            // Where the system has no room for another, the router goes on without it.
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if registry.register(&mut stream, token, interest).is_err() {
+                continue;
+            }
             let (request, answer, state) = (Vec::new(), Vec::new(), State::Asking);
             self.connections.insert(token, Connection { stream, request, answer, state });
         }
-        Ok(())
     }
 
     /// A connection is ready: the request, once it is complete.
@@ -153,6 +159,25 @@ impl Control {
             connection.state = State::Debugging(debug);
             self.write(token);
         }
+    }
+
+    /// `undebug all`: whoever debugs is told that this is all; how many they were.
+    pub fn undebug(&mut self) -> usize {
+        let debugging = |connection: &Connection| matches!(connection.state, State::Debugging(_));
+        let readers: Vec<Token> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| debugging(connection))
+            .map(|(token, _)| *token)
+            .collect();
+        for token in &readers {
+            if let Some(connection) = self.connections.get_mut(token) {
+                connection.answer.extend(b"dmvpn: debugging was turned off\n");
+                connection.state = State::Answered;
+            }
+            self.write(*token);
+        }
+        readers.len()
     }
 
     /// Something happened: whoever debugs it reads `text`, which is made only for a reader.
@@ -207,9 +232,9 @@ impl Connection {
                 Ok(0) if matches!(self.state, State::Answered) => return Ok(None),
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => {
-                    // After the request nothing more is of interest.
+                    // One request a connection: who goes on talking would keep us listening.
                     if !matches!(self.state, State::Asking) {
-                        continue;
+                        return Err(ErrorKind::InvalidData.into());
                     }
                     self.request.extend(buffer.iter().take(length));
                     match request(&self.request) {
@@ -262,6 +287,7 @@ fn request(octets: &[u8]) -> Request {
         None if octets.len() > MAX_REQUEST => Request::Malformed("the request is too long"),
         None => Request::Incomplete,
         Some(end) if end > MAX_REQUEST => Request::Malformed("the request is too long"),
+        Some(end) if end + 1 < octets.len() => Request::Malformed("a request is one line"),
         Some(end) => match core::str::from_utf8(octets.get(..end).unwrap_or_default()) {
             Ok(line) if !line.contains(char::is_control) => Request::Line(line.to_owned()),
             _ => Request::Malformed("the request is no text"),
@@ -333,6 +359,109 @@ mod tests {
         let long = [b'a'; MAX_REQUEST + 1];
         assert_eq!(request(&long), Request::Malformed("the request is too long"));
         assert_eq!(request(&long[..MAX_REQUEST]), Request::Incomplete);
+    }
+
+    /// A control socket of its own, and a directory that goes with it.
+    struct Place {
+        poll: mio::Poll,
+        directory: PathBuf,
+    }
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let directory =
+                std::env::temp_dir().join(format!("dmvpn-control-{name}-{}", std::process::id()));
+            std::fs::create_dir(&directory).unwrap();
+            Self { poll: mio::Poll::new().unwrap(), directory }
+        }
+
+        fn listen(&self) -> Result<Control, ListenError> {
+            Control::listen(&self.directory.join("control"), self.poll.registry(), Token(7))
+        }
+
+        /// A client that sent this, with its token at the daemon.
+        fn ask(
+            &self,
+            control: &mut Control,
+            octets: &[u8],
+        ) -> (std::os::unix::net::UnixStream, Token) {
+            let path = self.directory.join("control");
+            let mut client = std::os::unix::net::UnixStream::connect(path).unwrap();
+            client.write_all(octets).unwrap();
+            control.accept(self.poll.registry());
+            (client, Token(control.next - 1))
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _left = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_stays() {
+        let place = Place::new("file");
+        let path = place.directory.join("control");
+        std::fs::write(&path, "somebody's").unwrap();
+        assert!(matches!(place.listen(), Err(ListenError::NoSocket(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), b"somebody's");
+    }
+
+    #[test]
+    fn a_socket_that_was_left_behind_is_replaced_and_one_that_answers_is_not() {
+        let place = Place::new("left");
+        let path = place.directory.join("control");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let control = place.listen().unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(matches!(place.listen(), Err(ListenError::InUse(_))));
+        drop(control);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn who_goes_on_talking_after_the_request_is_given_up() {
+        let place = Place::new("talks");
+        let mut control = place.listen().unwrap();
+        let (mut client, token) = place.ask(&mut control, b"debug\nand more of it\n");
+        assert_eq!(control.ready(token), None);
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "refused\na request is one line");
+        let (mut polite, token) = place.ask(&mut control, b"debug\n");
+        assert_eq!(control.ready(token).as_deref(), Some("debug"));
+        control.debug(token, Debug::dmvpn_all());
+        assert_eq!(control.connections.len(), 1);
+        polite.write_all(b"x").unwrap();
+        assert_eq!(control.ready(token), None);
+        assert!(control.connections.is_empty());
+    }
+
+    #[test]
+    fn undebug_ends_whoever_debugs_and_nobody_else() {
+        let place = Place::new("undebug");
+        let mut control = place.listen().unwrap();
+        let (mut reader, token) = place.ask(&mut control, b"debug\n");
+        control.ready(token);
+        control.debug(token, Debug::dmvpn_all());
+        let (_asking, other) = place.ask(&mut control, b"show");
+        assert_eq!(control.undebug(), 1);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ok\ndmvpn: debugging was turned off\n");
+        assert_eq!(control.connections.keys().collect::<Vec<_>>(), [&other]);
+        assert_eq!(control.undebug(), 0);
+    }
+
+    #[test]
+    fn the_oldest_gives_way_to_whoever_is_one_too_many() {
+        let place = Place::new("many");
+        let mut control = place.listen().unwrap();
+        let clients: Vec<_> = (0..=MAX_CONNECTIONS).map(|_| place.ask(&mut control, b"")).collect();
+        assert_eq!(control.connections.len(), MAX_CONNECTIONS);
+        assert!(!control.connections.contains_key(&clients[0].1));
     }
 
     proptest! {

@@ -145,7 +145,7 @@ impl Daemon {
                         None => false,
                     },
                     Source::Control => {
-                        self.control.accept(self.poll.registry())?;
+                        self.control.accept(self.poll.registry());
                         false
                     }
                     Source::Icmp => self.serve_icmp()?,
@@ -291,6 +291,11 @@ impl Daemon {
             Command::NoShutdown(id) => {
                 let id = tunnel(id)?;
                 self.node.no_shutdown(now, id);
+            }
+            Command::Undebug => {
+                self.debug = false;
+                let readers = self.control.undebug();
+                return Ok(format!("debugging is off, {readers} readers ended\n"));
             }
             Command::Debug(_) => {}
         }

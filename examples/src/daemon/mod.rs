@@ -2,7 +2,7 @@
 //!
 //! | room | what |
 //! |---|---|
-//! | [`options`] | the command line |
+//! | [`options`], [`help`] | the command line, and what it says of itself |
 //! | [`start`] | from a configuration to a daemon that runs: sockets, devices, privileges |
 //! | [`event_loop`] | what happens when: signals, sockets, deadlines, commands |
 //! | [`forward`] | packets between the tunnels' devices and the underlay |
@@ -19,6 +19,7 @@ pub mod ethernet;
 pub mod event_loop;
 pub mod forward;
 pub mod fragment;
+pub mod help;
 pub mod icmp;
 pub mod options;
 pub mod outer;

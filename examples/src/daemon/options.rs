@@ -3,28 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What there is to say on the command line.
-pub const USAGE: &str = "\
-usage: dmvpn run ROUTER.ios [OPTION]...      the router, in the foreground
-       dmvpn [--control SOCKET] COMMAND...   what it shows and does
-
-  run:
-    --control SOCKET       where commands come in (/run/dmvpn.sock)
-    --debug                every debug line to standard output
-    --pcap FILE            write the packets of the underlay, as IP packets
-    --keys DIR             write the keys that let Wireshark read them
-    --force-encapsulation  ESP in UDP also where no NAT is found
-    --user NAME            go on as this user
-
-  COMMAND:
-    show crypto sockets | crypto session detail | crypto isakmp sa detail |
-         crypto ipsec sa detail | ip nhrp | ip nhrp nhs | dmvpn | dmvpn detail |
-         counters | events      each also with --json
-    debug [dmvpn condition peer nbma ADDRESS | dmvpn condition peer tunnel ADDRESS]
-    clear crypto session [remote ADDRESS] | clear ip nhrp [ADDRESS]
-    shutdown TunnelN | no shutdown TunnelN
-";
-
 /// Where commands come in, unless stated.
 pub const CONTROL: &str = "/run/dmvpn.sock";
 
@@ -40,8 +18,8 @@ pub enum Options {
         /// The command's words.
         words: Vec<String>,
     },
-    /// `--help`.
-    Help,
+    /// `help`, or `--help` anywhere: with the word that it is about.
+    Help(Option<String>),
 }
 
 /// `dmvpn run`.
@@ -94,12 +72,16 @@ impl Options {
             let argument = arguments.next().ok_or(OptionsError::Nothing)?;
             match argument.to_str() {
                 Some("--control") => control = value(&mut arguments, "--control")?,
-                Some("--help" | "-h") => return Ok(Self::Help),
+                Some("--help" | "-h") => return Ok(Self::Help(None)),
+                Some("help") => return Ok(Self::Help(arguments.next().map(lossy))),
                 Some("run") => return run(arguments, control),
                 Some(word) if !word.starts_with('-') => {
                     let words = core::iter::once(argument.clone()).chain(arguments);
-                    let words = words.map(|word| word.to_string_lossy().into_owned());
-                    return Ok(Self::Command { control, words: words.collect() });
+                    let words: Vec<String> = words.map(lossy).collect();
+                    if words.iter().any(|word| ["--help", "-h"].contains(&word.as_str())) {
+                        return Ok(Self::Help(words.into_iter().next()));
+                    }
+                    return Ok(Self::Command { control, words });
                 }
                 _ => return Err(OptionsError::Unknown(argument.to_string_lossy().into_owned())),
             }
@@ -131,7 +113,7 @@ fn run(
                 let name: PathBuf = value(&mut arguments, "--user")?;
                 run.user = Some(name.to_string_lossy().into_owned());
             }
-            Some("--help" | "-h") => return Ok(Options::Help),
+            Some("--help" | "-h") => return Ok(Options::Help(Some("run".into()))),
             Some(option) if option.starts_with('-') => {
                 return Err(OptionsError::Unknown(option.to_owned()));
             }
@@ -143,6 +125,10 @@ fn run(
         return Err(OptionsError::NoConfiguration);
     }
     Ok(Options::Run(Box::new(run)))
+}
+
+fn lossy(word: OsString) -> String {
+    word.to_string_lossy().into_owned()
 }
 
 fn value(
@@ -172,6 +158,16 @@ mod tests {
         };
         assert_eq!((run.control, run.configuration), (control, PathBuf::from("hub.ios")));
         assert_eq!((run.keys, run.user), (Some(PathBuf::from("k")), Some("dmvpn".to_owned())));
+    }
+
+    #[test]
+    fn help_is_about_the_word_that_it_is_asked_for() {
+        let about = |word: &str| Ok(Options::Help(Some(word.to_owned())));
+        assert_eq!(read("help"), Ok(Options::Help(None)));
+        assert_eq!(read("--help"), Ok(Options::Help(None)));
+        assert_eq!(read("help show"), about("show"));
+        assert_eq!(read("show dmvpn --help"), about("show"));
+        assert_eq!(read("run hub.ios -h"), about("run"));
     }
 
     #[test]
