@@ -4,7 +4,9 @@
 //! a hardware address that holds the next hop's IPv4 address, so that each frame says where it is to
 //! go: there is no table of neighbours here that could be wrong.
 
+use alloc::borrow::Cow;
 use core::net::Ipv4Addr;
+use core::ops::Range;
 
 use etherparse::{
     ArpEthIpv4Packet, ArpOperation, ArpPacket, EtherType, Ethernet2Header, Ethernet2HeaderSlice,
@@ -165,6 +167,25 @@ pub fn towards(device: Mac, destination: Ipv4Addr) -> [u8; HEADER] {
     header(to, Mac::of(Ipv4Addr::UNSPECIFIED), EtherType::IPV4)
 }
 
+/// The frame that brings an IPv4 packet, at `packet` of `data`, to the device with this address;
+/// `None` if it is none.
+///
+/// Its header goes where the tunnel's headers were. Those of ESP are longer; GRE alone is shorter
+/// (RFC 2890 §2: 8 octets with a key), so that what came in clear is copied.
+pub fn framed(device: Mac, data: &mut [u8], packet: Range<usize>) -> Option<Cow<'_, [u8]>> {
+    let octets = data.get(packet.clone())?;
+    let destination = octets.get(16..)?.first_chunk::<4>()?;
+    if octets.first()? >> 4 != 4 {
+        return None;
+    }
+    let header = towards(device, Ipv4Addr::from(*destination));
+    let Some(start) = packet.start.checked_sub(HEADER) else {
+        return Some(Cow::Owned([&header[..], octets].concat()));
+    };
+    data.get_mut(start..packet.start)?.copy_from_slice(&header);
+    data.get(start..packet.end).map(Cow::Borrowed)
+}
+
 fn header(destination: Mac, source: Mac, ether_type: EtherType) -> [u8; HEADER] {
     Ethernet2Header { destination: destination.0, source: source.0, ether_type }.to_bytes()
 }
@@ -237,6 +258,30 @@ mod tests {
         let group = towards(DEVICE, Ipv4Addr::new(239, 129, 2, 3));
         assert_eq!(group[..6], [0x01, 0, 0x5e, 1, 2, 3]);
         assert_eq!(towards(DEVICE, Ipv4Addr::BROADCAST)[..6], [0xff; 6]);
+    }
+
+    /// Room in front of a packet: GRE with and without a key, ESP and more.
+    #[test]
+    fn a_packet_is_framed_whatever_stood_in_front_of_it() {
+        let mut packet = vec![0x45; 28];
+        packet[16..20].copy_from_slice(&OWN.octets());
+        let expected = [&towards(DEVICE, OWN)[..], &packet].concat();
+        for room in [0, 4, 8, 13, 14, 40] {
+            let mut data = [&vec![0xaa; room][..], &packet, b"trailer"].concat();
+            let range = room..room + packet.len();
+            let frame = framed(DEVICE, &mut data, range).unwrap();
+            assert_eq!(*frame, expected[..], "{room}");
+            assert_eq!(matches!(frame, Cow::Borrowed(_)), room >= HEADER);
+        }
+    }
+
+    #[test]
+    fn what_is_no_ipv4_packet_is_not_framed_as_one() {
+        let mut data = vec![0x45; 60];
+        assert_eq!(framed(DEVICE, &mut data, 20..39), None);
+        assert_eq!(framed(DEVICE, &mut data, 20..61), None);
+        data[20] = 0x60;
+        assert_eq!(framed(DEVICE, &mut data, 20..60), None);
     }
 
     #[test]

@@ -4,13 +4,13 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::time::Instant as StdInstant;
 
 use dmvpn_core::cisco::Debug;
 use dmvpn_core::esp::udp::{Datagram, classify};
 use dmvpn_core::{
-    Event, Instant, InterfaceState, Node, PeerId, Transmit, Transport, TunnelId, nhrp,
+    Event, Instant, InterfaceState, LoggedKey, Node, PeerId, Transmit, Transport, TunnelId, nhrp,
 };
 use dmvpn_time::StdClock;
 use mio::{Events, Poll, Token};
@@ -86,13 +86,15 @@ pub struct KeyFiles {
 }
 
 impl KeyFiles {
-    fn write(&mut self) -> io::Result<()> {
-        let Self { keys, ikev1, esp } = self;
-        for (file, text) in [(ikev1, keys.ikev1_text()), (esp, keys.esp_text())] {
-            file.rewind()?;
-            file.write_all(text.as_bytes())?;
+    /// Adds a key to its file, unless it is there.
+    fn log(&mut self, key: &LoggedKey) -> io::Result<()> {
+        if !self.keys.log(key) {
+            return Ok(());
         }
-        Ok(())
+        let mut new = Keys::default();
+        new.log(key);
+        self.ikev1.write_all(new.ikev1_text().as_bytes())?;
+        self.esp.write_all(new.esp_text().as_bytes())
     }
 }
 
@@ -141,7 +143,11 @@ impl Daemon {
             for source in core::mem::take(&mut ready) {
                 let more = match source {
                     Source::Signals => match self.signals.read_signal()? {
-                        Some(_) => return self.end(),
+                        Some(_) => {
+                            // A second signal ends the process at once.
+                            super::start::ending_signals().thread_unblock()?;
+                            return self.end();
+                        }
                         None => false,
                     },
                     Source::Control => {
@@ -150,7 +156,14 @@ impl Daemon {
                     }
                     Source::Icmp => self.serve_icmp()?,
                     Source::Receiver(index) => self.serve_receiver(index)?,
-                    Source::Tap(id) => self.serve_tap(id)?,
+                    Source::Tap(id) => match self.serve_tap(id) {
+                        Ok(more) => more,
+                        // Without its device there is no router, but there are peers to tell.
+                        Err(error) => {
+                            self.end()?;
+                            return Err(error);
+                        }
+                    },
                 };
                 if more {
                     ready.insert(source);
@@ -203,13 +216,11 @@ impl Daemon {
             }
             self.control.traced(&traced, &|| Debug(&traced).to_string());
         }
-        let mut new = false;
         while let Some(key) = self.node.dangerous_poll_key() {
-            new |= self.keys.as_mut().is_some_and(|files| files.keys.log(&key));
-        }
-        if new && let Some(files) = &mut self.keys {
-            // A full disk costs the reader of a capture its keys, nobody else anything.
-            let _failed = files.write();
+            if let Some(files) = &mut self.keys {
+                // A full disk costs the reader of a capture its keys, nobody else anything.
+                let _failed = files.log(&key);
+            }
         }
         while let Some(event) = self.node.poll_event() {
             self.event(event);
@@ -237,7 +248,9 @@ impl Daemon {
         if let Err(error) = self.carrier.switch(tunnel.tap.index(), up) {
             // Somebody may have disabled the device: the tunnel goes on without telling.
             let state = if up { "up" } else { "down" };
-            eprintln!("dmvpn: {}: carrier {state}: {error}", tunnel.name);
+            // Whoever read standard error may have gone, and that is no reason to panic.
+            let _closed =
+                writeln!(io::stderr(), "dmvpn: {}: carrier {state}: {error}", tunnel.name);
         }
     }
 

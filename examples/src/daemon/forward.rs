@@ -115,9 +115,9 @@ impl Daemon {
         }
         // The kernel takes no packet from its own address off a device: the error comes from the
         // next hop, the router that the packet did not reach.
-        if let Some(error) = icmp::error(&whole, reason, next_hop) {
+        if let Some(mut error) = icmp::error(&whole, reason, next_hop) {
             self.forwarded.icmp_sent += 1;
-            self.deliver(id, &error);
+            self.deliver(id, &mut error);
         }
     }
 
@@ -215,38 +215,18 @@ impl Daemon {
     /// A packet came out of a tunnel.
     fn inner(&mut self, inbound: &Inbound, data: &mut [u8]) {
         let Some(tunnel) = self.tunnels.get(&inbound.tunnel) else { return };
-        let range = inbound.packet.clone();
-        let packet = data.get(range.clone()).unwrap_or_default();
-        // The frame's header goes where the tunnel's headers were. Those of ESP are longer; GRE alone is
-        // shorter (RFC 2890 §2: 8 octets with a key), so that what came in clear is copied.
-        let frame = range.start.checked_sub(ethernet::HEADER);
-        if frame.is_none() {
-            return self.deliver(inbound.tunnel, packet);
+        let frame = ethernet::framed(tunnel.tap.mac, data, inbound.packet.clone());
+        if !frame.is_some_and(|frame| tunnel.tap.send(&frame)) {
+            self.forwarded.not_delivered += 1;
         }
-        let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
-        let ipv4 = packet.first().is_some_and(|first| first >> 4 == 4);
-        if let (Some(start), Some(destination), true) = (frame, destination, ipv4) {
-            let header = ethernet::towards(tunnel.tap.mac, Ipv4Addr::from(*destination));
-            let room = data.get_mut(start..range.start).unwrap_or_default();
-            room.iter_mut().zip(header).for_each(|(at, octet)| *at = octet);
-            if tunnel.tap.send(data.get(start..range.end).unwrap_or_default()) {
-                return;
-            }
-        }
-        self.forwarded.not_delivered += 1;
     }
 
-    /// A packet for the kernel, as it came out of a tunnel or as if it had, in a frame of its own.
-    fn deliver(&mut self, id: TunnelId, packet: &[u8]) {
+    /// A packet of our own for the kernel, as if it had come out of a tunnel.
+    fn deliver(&mut self, id: TunnelId, packet: &mut [u8]) {
         let Some(tunnel) = self.tunnels.get(&id) else { return };
-        let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
-        let ipv4 = packet.first().is_some_and(|first| first >> 4 == 4);
-        let (Some(destination), true) = (destination, ipv4) else {
-            self.forwarded.not_delivered += 1;
-            return;
-        };
-        let header = ethernet::towards(tunnel.tap.mac, Ipv4Addr::from(*destination));
-        if !tunnel.tap.send(&[&header[..], packet].concat()) {
+        let whole = 0..packet.len();
+        let frame = ethernet::framed(tunnel.tap.mac, packet, whole);
+        if !frame.is_some_and(|frame| tunnel.tap.send(&frame)) {
             self.forwarded.not_delivered += 1;
         }
     }

@@ -132,9 +132,14 @@ fn start(options: &Run) -> Result<Daemon, Error> {
 
 /// SIGTERM and SIGINT as something to read, and no longer as an interruption.
 fn signals() -> Result<SignalFd, Error> {
-    let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+    let ends = ending_signals();
     ends.thread_block()?;
     Ok(SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+/// What ends the daemon.
+pub(super) fn ending_signals() -> SigSet {
+    SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT])
 }
 
 fn open_tunnel(tunnel: &crate::ios::Tunnel, carrier: &Carrier) -> Result<Tunnel, Error> {
