@@ -70,7 +70,7 @@ fn half_open_in_all_and_all_proved() {
     let path = from(&pair, 9);
     pair.deliver(1, path, &mm1([9; 8]));
     let refused = Discard::HalfOpenLimit { limit: 1 };
-    assert_eq!(pair.hosts[1].discards, std::slice::from_ref(&refused));
+    assert_eq!(pair.hosts[1].discards, core::slice::from_ref(&refused));
     assert_eq!((hub(&pair).half_open_refused, traced_discard(&pair, &refused)), (1, 1));
     pair.run_for(Duration::from_secs(30));
     pair.assert_connected();
@@ -245,7 +245,7 @@ fn quick_modes() {
         assert_eq!(hub(&pair).quick_modes_refused, refused);
     }
     let discard = Discard::QuickModeLimit { limit: 2 };
-    assert_eq!(pair.hosts[1].discards, std::slice::from_ref(&discard));
+    assert_eq!(pair.hosts[1].discards, core::slice::from_ref(&discard));
     assert_eq!(traced_discard(&pair, &discard), 1);
     // Complete ones do not count.
     let mut pair = with(limits);
