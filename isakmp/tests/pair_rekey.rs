@@ -8,7 +8,8 @@ use core::time::Duration;
 
 use chacha20::rand_core::Rng;
 use dmvpn_isakmp::{
-    ChildLifetime, CloseReason, DeadPeerDetection, Event, Policy, Protection, Remote,
+    ChildLifetime, CloseReason, DeadPeerDetection, Event, Policy, Protection, Rekeying, Remote,
+    Role,
 };
 use pair::{HUB, Pair, SPOKE, TUNNEL, guide_config, guide_protection, ip};
 
@@ -328,4 +329,32 @@ fn a_late_announcement_does_not_lengthen_the_lifetime() {
     pair.deliver(0, path, &late);
     let remaining = pair.hosts[0].endpoint.phase1().next().unwrap().remaining.unwrap();
     assert!((195..=200).contains(&remaining.as_secs()), "{remaining:?}");
+}
+
+/// The initiator may count on a longer lifetime than the responder does. A peer may take its pairs along with the phase 1
+/// SA that is deleted, so that the responder negotiates anew before.
+#[test]
+fn a_responder_whose_lifetime_is_the_shorter_negotiates_before_it_ends() {
+    let short = Policy { lifetime: 600, ..pair::GUIDE_POLICY };
+    let hub = guide_config().policies(vec![short]).build().unwrap();
+    // It takes its time, as one would for whom the lifetime is longer.
+    let rekeying = Rekeying { margin: Duration::ZERO, ..Rekeying::default() };
+    let spoke = guide_config().rekeying(rekeying).build().unwrap();
+    let mut pair = Pair::new(spoke, hub);
+    pair.protect_guide();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let mut overlapping = 0;
+    for _ in 0..300 {
+        pair.run_for(Duration::from_secs(10));
+        let established = pair.hosts[1].endpoint.phase1().filter(|sa| sa.remaining.is_some());
+        let roles: Vec<Role> = established.map(|sa| sa.role).collect();
+        assert!((1..=2).contains(&roles.len()), "at {:?}", pair.now);
+        overlapping += usize::from(roles.contains(&Role::Initiator) && roles.len() == 2);
+    }
+    assert!(overlapping >= 1, "a new one is up before the old one ends");
+    pair.assert_connected();
+    no_leaks(&pair);
+    let counters = pair.hosts[1].endpoint.counters();
+    assert!((5..=8).contains(&counters.phase1_completed), "{counters:?}");
 }

@@ -397,8 +397,8 @@ impl Endpoint {
         }
     }
 
-    /// Expiry, and for the initiator renegotiation before it. A lifetime counts from when the SA came
-    /// up; an SA that ends sooner stays as it is.
+    /// Expiry, and renegotiation before it. A lifetime counts from when the SA came up; an SA that ends
+    /// sooner stays as it is.
     fn arm_lifetime(&mut self, id: SaId, seconds: u32) {
         let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
             self.phase1.get(&id)
@@ -414,12 +414,29 @@ impl Endpoint {
             return;
         }
         self.output.timers.set(Timer::Phase1Expire(id), end);
-        // The responder leaves it to the initiator: it can negotiate anew when it needs to, and two
-        // at once are one too many.
-        if role == Role::Initiator {
-            let early = self.jittered_margin(margin, lifetime);
-            self.output.timers.set(Timer::Phase1Rekey(id), since + lifetime.saturating_sub(early));
+        // The responder waits half as long before the end, so that the two seldom start at once; see
+        // `renegotiate`.
+        let early = self.jittered_margin(margin, lifetime);
+        let early = if role == Role::Initiator { early } else { quarter(early) };
+        self.output.timers.set(Timer::Phase1Rekey(id), since + lifetime.saturating_sub(early));
+    }
+
+    /// A phase 1 SA will end soon. The responder leaves it to the initiator to have a new one, unless
+    /// that did not and there are pairs to protect: the peer, for whom the lifetime may be a longer
+    /// one, may take them along with the SA that is deleted.
+    pub(super) fn renegotiate(&mut self, id: SaId) {
+        let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) else { return };
+        let Some((peer_id, peer)) =
+            negotiation.peer.and_then(|peer| Some((peer, self.peers.get(&peer)?)))
+        else {
+            return;
+        };
+        let needed = peer.current == Some(id) && !peer.children.is_empty();
+        if negotiation.role == Role::Responder && !needed {
+            return;
         }
+        self.output.trace(negotiation, Trace::Phase1Rekeying);
+        self.start_phase1(peer_id);
     }
 
     /// Between the margin and twice the margin, at most half of the lifetime.

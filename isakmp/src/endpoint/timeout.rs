@@ -20,14 +20,7 @@ impl Endpoint {
                     self.remove_phase1(id, CloseReason::HalfOpenTimeout { after }, false);
                 }
             }
-            Timer::Phase1Rekey(id) => {
-                if let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) {
-                    self.output.trace(negotiation, Trace::Phase1Rekeying);
-                    if let Some(peer) = negotiation.peer {
-                        self.start_phase1(peer);
-                    }
-                }
-            }
+            Timer::Phase1Rekey(id) => self.renegotiate(id),
             Timer::Phase1Expire(id) => self.remove_phase1(id, CloseReason::Expired, true),
             Timer::QuickModeEnd(id, message_id) => {
                 let after = self.output.config.limits.half_open_timeout;
