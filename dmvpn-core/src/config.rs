@@ -48,7 +48,8 @@ impl ConfigBuilder {
     }
 
     /// How many transmits and how many events wait for an owner that does not poll; 16,384 of each
-    /// by default. What comes on top is dropped and counted.
+    /// by default. Transmits on top of it are dropped; events that have become meaningless go, and so
+    /// does news on which nothing hangs. All is counted.
     pub const fn queue(mut self, limit: usize) -> Self {
         self.0.queue = limit;
         self

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use dmvpn_isakmp::{CloseReason, Identity};
+use dmvpn_time::{Coalesce, Coalescing};
 
 use crate::{PeerId, TunnelId};
 
@@ -65,4 +66,42 @@ pub enum Event {
         /// From where.
         remote: IpAddr,
     },
+}
+
+/// What a queue of events that nobody polls needs to hold.
+impl Coalesce for Event {
+    type Subject = EventSubject;
+
+    fn coalescing(&self) -> Coalescing<EventSubject> {
+        match self {
+            Self::InterfaceUp { tunnel } => Coalescing::Begin(EventSubject::Interface(*tunnel)),
+            Self::InterfaceDown { tunnel } => Coalescing::End(EventSubject::Interface(*tunnel)),
+            Self::PeerUp { peer, .. } => Coalescing::Begin(EventSubject::Peer(*peer)),
+            Self::PeerMoved { peer, .. } => Coalescing::Latest(EventSubject::Peer(*peer)),
+            Self::PeerDown { peer, .. } => Coalescing::End(EventSubject::Peer(*peer)),
+            Self::Nhrp { tunnel, event } => {
+                let about = |subject| EventSubject::Nhrp(*tunnel, subject);
+                match event.coalescing() {
+                    Coalescing::Begin(subject) => Coalescing::Begin(about(subject)),
+                    Coalescing::End(subject) => Coalescing::End(about(subject)),
+                    Coalescing::Latest(subject) => Coalescing::Latest(about(subject)),
+                    Coalescing::News => Coalescing::News,
+                    _ => Coalescing::Each,
+                }
+            }
+            Self::NegotiationFailed { .. } | Self::Keepalive { .. } => Coalescing::News,
+        }
+    }
+}
+
+/// What events are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum EventSubject {
+    /// A tunnel's line protocol.
+    Interface(TunnelId),
+    /// A peer.
+    Peer(PeerId),
+    /// What next hop resolution on a tunnel reports about.
+    Nhrp(TunnelId, dmvpn_nhrp::EventSubject),
 }

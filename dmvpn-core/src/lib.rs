@@ -27,7 +27,7 @@ mod error;
 pub use error::{Discard, SendError};
 
 mod event;
-pub use event::Event;
+pub use event::{Event, EventSubject};
 
 mod interface;
 pub use interface::InterfaceState;

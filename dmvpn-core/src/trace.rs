@@ -207,6 +207,8 @@ const fn nhrp_switch(trace: &dmvpn_nhrp::Trace) -> Switch {
         }
         Trace::AuthenticationFailed
         | Trace::ErrorReported { .. }
+        | Trace::TransmitDropped { .. }
+        | Trace::EventsCoalesced { .. }
         | Trace::Discarded(_)
         | Trace::Deviation(_) => Switch::NhrpError,
         _ => Switch::NhrpActivity,

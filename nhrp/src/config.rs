@@ -39,7 +39,8 @@ pub struct StaticMap {
     pub nbma: IpAddr,
 }
 
-/// Bounds on what peers can make an endpoint hold or do.
+/// Bounds on what peers can make an endpoint hold or do. `LIMITS.md` in the repository says what
+/// happens beyond each, and which counter and record tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Entries of the cache that peers registered.
@@ -48,9 +49,12 @@ pub struct Limits {
     pub entries_per_owner: usize,
     /// Registration and purge requests looked at within a second.
     pub registrations_per_second: u32,
+    /// Of these, from one identity; without identities, from one NBMA address.
+    pub registrations_per_second_per_owner: u32,
     /// Error indications sent within a second.
     pub errors_per_second: u32,
-    /// Packets or events waiting to be polled, beyond which packets are refused.
+    /// Packets or events waiting to be polled, beyond which packets are refused, what is to be sent is
+    /// dropped and events that have become meaningless go.
     pub queue: usize,
 }
 
@@ -60,6 +64,7 @@ impl Default for Limits {
             entries: 65_536,
             entries_per_owner: 256,
             registrations_per_second: 10_000,
+            registrations_per_second_per_owner: 100,
             errors_per_second: 10,
             queue: 16_384,
         }

@@ -34,7 +34,9 @@ pub enum Discard {
     #[error("packet is in error: {0}")]
     Erroneous(ErrorCode),
     /// More registration and purge requests within a second than configured.
-    #[error("more than {limit} registration and purge requests within a second")]
+    #[error(
+        "more than {limit} registration and purge requests within a second, in all or of one peer"
+    )]
     RegistrationRate {
         /// The limit.
         limit: u32,

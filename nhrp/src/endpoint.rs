@@ -11,9 +11,10 @@ use rand_core::CryptoRng;
 
 use crate::cache::Cache;
 use crate::client::{Client, Context};
+use crate::link::Owner;
 use crate::links::Links;
 use crate::multicast::Change;
-use crate::output::{Output, Rate, Subject};
+use crate::output::{Output, Rate, Shares, Subject};
 use crate::received::{self, Fault};
 use crate::server::{Purge, Registration};
 use crate::wire::{Body, ErrorCode, ErrorIndication, Message, Packet, RequestId};
@@ -31,6 +32,7 @@ pub struct Endpoint {
     client: Client,
     links: Links,
     requests: Rate,
+    requests_of: Shares,
     errors: Rate,
     output: Output,
 }
@@ -53,13 +55,14 @@ impl Endpoint {
         let first = config.first_request_id.unwrap_or_else(|| RequestId(rng.next_u32()));
         Self {
             client: Client::new(&config, first),
-            output: Output::new(Arc::clone(&config.interface), config.trace_capacity),
+            output: Output::new(&config, now),
             config,
             now: LatestSeen::new(now),
             up: false,
             cache: Cache::default(),
             links: Links::default(),
             requests: Rate::new(now),
+            requests_of: Shares::new(now),
             errors: Rate::new(now),
         }
     }
@@ -68,7 +71,7 @@ impl Endpoint {
     /// registered stays. [`register`](Self::register) starts registration with new servers.
     pub fn set_config(&mut self, now: Instant, config: Arc<Config>) {
         let now = self.now.observe(now);
-        self.output.configure(Arc::clone(&config.interface), config.trace_capacity);
+        self.output.configure(&config);
         self.config = config;
         self.with_client(now, Client::configure);
         if self.up {
@@ -194,9 +197,22 @@ impl Endpoint {
         let outcome = self.receive(now, link, packet);
         if let Err(discard) = outcome {
             self.output.counters.discarded = self.output.counters.discarded.saturating_add(1);
+            self.count_limit(&discard);
             self.output.trace(now, Subject::at(link, None), || Trace::Discarded(discard));
         }
         outcome
+    }
+
+    /// Counts what was refused because of a limit.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other refusals have no limit")]
+    fn count_limit(&mut self, discard: &Discard) {
+        let counters = &mut self.output.counters;
+        let counter = match discard {
+            Discard::RegistrationRate { .. } => &mut counters.requests_limited,
+            Discard::QueueFull { .. } => &mut counters.refused_for_queue,
+            _ => return,
+        };
+        *counter = counter.saturating_add(1);
     }
 
     fn receive(&mut self, now: Instant, link: &Link, octets: &[u8]) -> Result<(), Discard> {
@@ -329,10 +345,16 @@ impl Endpoint {
         if !self.requests.permits(now, limit) {
             return Err(Discard::RegistrationRate { limit });
         }
+        let owner = Owner::of(link);
+        let limit = self.config.limits.registrations_per_second_per_owner;
+        if !self.requests_of.permits(now, &owner, limit) {
+            return Err(Discard::RegistrationRate { limit });
+        }
         if self.refuse_request(now, link, packet, octets)? {
             return Ok(false);
         }
         self.requests.count(now);
+        self.requests_of.count(now, owner);
         // What has expired is in nobody's way, even if nobody woke us up for it yet.
         while self.cache.expire_one(now, &mut self.output) {}
         Ok(true)
@@ -395,6 +417,8 @@ impl Endpoint {
         fault: Fault,
     ) -> Result<(), Discard> {
         if !self.errors.permits(now, self.config.limits.errors_per_second) {
+            let counter = &mut self.output.counters.errors_suppressed;
+            *counter = counter.saturating_add(1);
             return Err(match fault.code {
                 ErrorCode::AUTHENTICATION_FAILURE => Discard::Authentication,
                 code => Discard::Erroneous(code),

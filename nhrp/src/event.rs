@@ -2,6 +2,8 @@
 
 use core::net::IpAddr;
 
+use dmvpn_time::{Coalesce, Coalescing};
+
 use crate::wire::{CieCode, ErrorCode};
 use crate::{LinkId, Prefix};
 
@@ -78,4 +80,46 @@ pub enum Event {
         /// What it says.
         code: ErrorCode,
     },
+}
+
+/// What a queue of events that nobody polls needs to hold.
+impl Coalesce for Event {
+    type Subject = EventSubject;
+
+    fn coalescing(&self) -> Coalescing<EventSubject> {
+        match self {
+            Self::CacheAdded { target, link, .. } => {
+                Coalescing::Begin(EventSubject::Entry(*target, *link))
+            }
+            Self::CacheUpdated { target, link, .. } => {
+                Coalescing::Latest(EventSubject::Entry(*target, *link))
+            }
+            Self::CacheRemoved { target, link, .. } => {
+                Coalescing::End(EventSubject::Entry(*target, *link))
+            }
+            Self::MulticastAdded { link } => Coalescing::Begin(EventSubject::Multicast(*link)),
+            Self::MulticastRemoved { link } => Coalescing::End(EventSubject::Multicast(*link)),
+            Self::NhsUp { address } | Self::NhsDown { address } => {
+                Coalescing::Latest(EventSubject::Server(*address))
+            }
+            Self::RegistrationRefused { address, .. } => {
+                Coalescing::Latest(EventSubject::Refusal(*address))
+            }
+            Self::AuthenticationFailed { .. } | Self::ErrorReported { .. } => Coalescing::News,
+        }
+    }
+}
+
+/// What events are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum EventSubject {
+    /// An entry of the cache: its target and link.
+    Entry(Prefix, Option<LinkId>),
+    /// Multicast over a link.
+    Multicast(LinkId),
+    /// A next hop server.
+    Server(IpAddr),
+    /// What a next hop server refuses.
+    Refusal(IpAddr),
 }

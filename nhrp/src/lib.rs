@@ -42,7 +42,7 @@ mod view;
 pub use config::{Config, ConfigBuilder, ConfigError, Limits, NextHopServer, StaticMap};
 pub use discard::{Deviation, Discard};
 pub use endpoint::Endpoint;
-pub use event::Event;
+pub use event::{Event, EventSubject};
 pub use identity::Identity;
 pub use link::{Link, LinkId, NextHop, Transmit};
 pub use policy::RegistrationPolicy;

@@ -1,15 +1,16 @@
 //! What an endpoint has for its owner, until it is polled.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use bytes::Bytes;
-use dmvpn_time::{Instant, TraceRing};
+use dmvpn_time::{EventQueue, Instant, TraceRing};
 
+use crate::link::Owner;
 use crate::wire::Packet;
-use crate::{Counters, Discard, Event, Link, NextHop, Trace, Traced, Transmit};
+use crate::{Config, Counters, Discard, Event, Link, NextHop, Trace, Traced, Transmit};
 
 /// Whom a record is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,25 +47,31 @@ impl Built {
 pub(crate) struct Output {
     interface: Arc<str>,
     transmits: VecDeque<Transmit>,
-    events: VecDeque<Event>,
+    events: EventQueue<Event>,
+    limit: usize,
+    /// The latest instant that something was recorded at.
+    now: Instant,
     pub(crate) traces: TraceRing<Traced>,
     pub(crate) counters: Counters,
 }
 
 impl Output {
-    pub(crate) fn new(interface: Arc<str>, trace_capacity: usize) -> Self {
+    pub(crate) fn new(config: &Config, now: Instant) -> Self {
         Self {
-            interface,
+            interface: Arc::clone(&config.interface),
             transmits: VecDeque::new(),
-            events: VecDeque::new(),
-            traces: TraceRing::new(trace_capacity),
+            events: EventQueue::new(),
+            limit: config.limits.queue,
+            now,
+            traces: TraceRing::new(config.trace_capacity),
             counters: Counters::default(),
         }
     }
 
-    pub(crate) fn configure(&mut self, interface: Arc<str>, trace_capacity: usize) {
-        self.interface = interface;
-        self.traces.set_capacity(trace_capacity);
+    pub(crate) fn configure(&mut self, config: &Config) {
+        self.interface = Arc::clone(&config.interface);
+        self.limit = config.limits.queue;
+        self.traces.set_capacity(config.trace_capacity);
     }
 
     /// How many packets or events wait, whichever are more.
@@ -73,11 +80,19 @@ impl Output {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        self.events.push_back(event);
+        if self.events.push(event, self.limit) {
+            return;
+        }
+        let (coalesced, dropped) = (self.events.coalesced(), self.events.dropped());
+        self.counters.events_coalesced = coalesced;
+        self.counters.events_dropped = dropped;
+        let total = coalesced.saturating_add(dropped);
+        self.trace(self.now, Subject::NONE, || Trace::EventsCoalesced { total });
     }
 
     /// Records what `trace` says, if anybody wants to know.
     pub(crate) fn trace(&mut self, at: Instant, subject: Subject, trace: impl FnOnce() -> Trace) {
+        self.now = at;
         if self.traces.is_on() {
             let interface = Arc::clone(&self.interface);
             let Subject { nbma, protocol } = subject;
@@ -95,6 +110,13 @@ impl Output {
         built: &Built,
     ) {
         let subject = Subject { nbma: Some(to.nbma), protocol: Some(destination) };
+        // What nobody fetches is lost, as on any path.
+        let limit = self.limit;
+        if self.transmits.len() >= limit {
+            self.counters.transmits_dropped = self.counters.transmits_dropped.saturating_add(1);
+            self.trace(now, subject, || Trace::TransmitDropped { limit });
+            return;
+        }
         self.trace(now, subject, || Trace::PacketSent {
             source,
             destination,
@@ -109,7 +131,7 @@ impl Output {
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 }
 
@@ -141,5 +163,37 @@ impl Rate {
             self.second = now;
         }
         self.count = count.saturating_add(1);
+    }
+}
+
+/// How often each peer may do something within a second.
+#[derive(Clone, Debug)]
+pub(crate) struct Shares {
+    second: Instant,
+    /// No more than what all may do within the second.
+    counts: BTreeMap<Owner, u32>,
+}
+
+impl Shares {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self { second: now, counts: BTreeMap::new() }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.second).as_secs() > 0
+    }
+
+    /// Whether this peer may do it once more.
+    pub(crate) fn permits(&self, now: Instant, owner: &Owner, limit: u32) -> bool {
+        self.is_over(now) || self.counts.get(owner).copied().unwrap_or(0) < limit
+    }
+
+    /// It did.
+    pub(crate) fn count(&mut self, now: Instant, owner: Owner) {
+        if self.is_over(now) {
+            *self = Self::new(now);
+        }
+        let count = self.counts.entry(owner).or_default();
+        *count = count.saturating_add(1);
     }
 }

@@ -245,6 +245,17 @@ pub enum Trace {
         /// Where in the packet.
         offset: u16,
     },
+    /// As many packets as configured wait to be polled: this one is lost, as on a path that loses.
+    TransmitDropped {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many events as configured wait to be polled: so many went that had become meaningless, or on
+    /// which nothing hangs.
+    EventsCoalesced {
+        /// How many there have been, this time included.
+        total: u64,
+    },
     /// Input changed nothing.
     Discarded(Discard),
     /// Something was accepted although an RFC forbids it.

@@ -131,6 +131,20 @@ pub struct Counters {
     pub errors_received: u64,
     /// Leniencies.
     pub deviations: u64,
+    /// Registration and purge requests beyond the rate, of all or of one peer.
+    pub requests_limited: u64,
+    /// Registrations refused because there are as many entries as allowed, in all or of one peer.
+    pub entries_refused: u64,
+    /// Error indications not sent, because there were enough in that second.
+    pub errors_suppressed: u64,
+    /// Packets refused because transmits or events wait to be polled.
+    pub refused_for_queue: u64,
+    /// Transmits dropped because nobody polled.
+    pub transmits_dropped: u64,
+    /// Events that became meaningless before they were polled.
+    pub events_coalesced: u64,
+    /// Events on which nothing hangs, dropped because nobody polled.
+    pub events_dropped: u64,
     /// Trace records lost because nobody polled.
     pub traces_dropped: u64,
 }

@@ -30,7 +30,7 @@ pub trait Coalesce {
 
 /// Events in order, for an owner that may not poll.
 ///
-/// Up to a limit all are held. Beyond it those that have become meaningless go: what began and ended
+/// Below a limit all are held. From there on those that have become meaningless go: what began and ended
 /// again unseen, and what something later has overtaken. So the queue holds no more than twice the
 /// limit or twice what there is to say of the subjects that live or that the owner has heard of,
 /// whichever is more. Each event that goes is counted.
@@ -125,7 +125,7 @@ impl<E: Coalesce> EventQueue<E> {
             return false;
         }
         self.events.push_back(event);
-        if self.events.len() <= limit.max(self.patience) {
+        if self.events.len() < limit.max(self.patience) {
             return true;
         }
         let before = self.events.len();
@@ -207,21 +207,22 @@ mod tests {
     }
 
     #[test]
-    fn up_to_the_limit_all_are_held() {
+    fn below_the_limit_all_are_held() {
         let events = [Up(1), At(1, 1), At(1, 2), Down(1), News];
-        assert_eq!(left(&events, 5), (events.to_vec(), 0, 0));
         assert_eq!(left(&events, 6), (events.to_vec(), 0, 0));
+        assert_eq!(left(&events, 7), (events.to_vec(), 0, 0));
+        assert_eq!(left(&events, 5), (alloc::vec![News], 4, 0));
     }
 
     #[test]
     fn what_began_and_ended_unseen_goes_and_so_does_what_was_overtaken() {
         let events = [Up(1), At(1, 1), At(2, 1), Up(3), At(2, 2), Down(1)];
-        assert_eq!(left(&events, 5), (alloc::vec![Up(3), At(2, 2)], 4, 0));
+        assert_eq!(left(&events, 6), (alloc::vec![Up(3), At(2, 2)], 4, 0));
         // What the owner has heard of ends for it, too; and may begin anew.
         let events = [At(1, 1), Down(1), Up(1), At(1, 2)];
-        assert_eq!(left(&events, 3), (alloc::vec![Down(1), Up(1), At(1, 2)], 1, 0));
+        assert_eq!(left(&events, 4), (alloc::vec![Down(1), Up(1), At(1, 2)], 1, 0));
         let events = [Down(1), Up(1), Down(1), Up(1), Down(1)];
-        assert_eq!(left(&events, 4), (alloc::vec![Down(1)], 4, 0));
+        assert_eq!(left(&events, 5), (alloc::vec![Down(1)], 4, 0));
     }
 
     #[test]

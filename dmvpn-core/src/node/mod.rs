@@ -21,7 +21,7 @@ use core::time::Duration;
 use chacha20::ChaCha20Rng;
 use dmvpn_isakmp::crypto::{Job, JobResult};
 use dmvpn_isakmp::{Identity, Path, Protection, ProtectionId, Remote};
-use dmvpn_time::{Instant, LatestSeen, Timers, TraceRing};
+use dmvpn_time::{EventQueue, Instant, LatestSeen, Timers, TraceRing};
 use rand_core::{CryptoRng, Rng, SeedableRng};
 
 use crate::config::Config;
@@ -61,7 +61,7 @@ pub struct Node {
     inbound: BTreeMap<u32, peer::Inbound>,
     timers: Timers<Timer>,
     transmits: VecDeque<Transmit>,
-    events: VecDeque<Event>,
+    events: EventQueue<Event>,
     /// Bounded like the other queues; dropped keys only cost a capture.
     keys: VecDeque<LoggedKey>,
     ring: TraceRing<Traced>,
@@ -134,7 +134,9 @@ pub struct Counters {
     pub path_mtu_refused: u64,
     /// Transmits dropped because nobody polled.
     pub transmits_dropped: u64,
-    /// Events dropped because nobody polled.
+    /// Events that became meaningless before they were polled.
+    pub events_coalesced: u64,
+    /// Events on which nothing hangs, dropped because nobody polled.
     pub events_dropped: u64,
     /// Trace records lost because nobody polled.
     pub traces_dropped: u64,
@@ -217,7 +219,7 @@ impl Node {
             inbound: BTreeMap::new(),
             timers: Timers::new(),
             transmits: VecDeque::new(),
-            events: VecDeque::new(),
+            events: EventQueue::new(),
             keys: VecDeque::new(),
             ring: TraceRing::new(config.trace_capacity),
             binding: None,
@@ -414,7 +416,7 @@ impl Node {
 
     /// Something that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// A trace record.
@@ -467,11 +469,9 @@ impl Node {
     }
 
     fn event(&mut self, event: Event) {
-        if self.events.len() >= self.config.queue {
-            self.counters.events_dropped = self.counters.events_dropped.saturating_add(1);
-        } else {
-            self.events.push_back(event);
-        }
+        self.events.push(event, self.config.queue);
+        self.counters.events_coalesced = self.events.coalesced();
+        self.counters.events_dropped = self.events.dropped();
     }
 
     fn system(&mut self, now: Instant, message: System) {

@@ -127,6 +127,10 @@ fn line(trace: &Trace, interface: &str, f: &mut fmt::Formatter<'_>) -> fmt::Resu
         Trace::ErrorReported { code, offset } => {
             write!(f, "Error Indication from peer: {code}, offset {offset}")
         }
+        Trace::TransmitDropped { limit } => write!(f, "Packet lost: {limit} wait to be sent"),
+        Trace::EventsCoalesced { total } => {
+            write!(f, "{total} events became meaningless before anybody asked")
+        }
         Trace::Discarded(reason) => write!(f, "Packet dropped: {reason}"),
         Trace::Deviation(deviation) => write!(f, "Accepted although forbidden: {deviation:?}"),
     }

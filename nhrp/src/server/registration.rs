@@ -154,6 +154,10 @@ impl Registration {
                 Decision::Refuse { target, code } => {
                     let counter = &mut output.counters.registrations_refused;
                     *counter = counter.saturating_add(1);
+                    if code == CieCode::INSUFFICIENT_RESOURCES {
+                        let counter = &mut output.counters.entries_refused;
+                        *counter = counter.saturating_add(1);
+                    }
                     output.trace(now, subject, || Trace::RegistrationRefused { target, code });
                 }
             }
