@@ -80,14 +80,7 @@ impl Coalesce for Event {
             Self::PeerMoved { peer, .. } => Coalescing::Latest(EventSubject::Peer(*peer)),
             Self::PeerDown { peer, .. } => Coalescing::End(EventSubject::Peer(*peer)),
             Self::Nhrp { tunnel, event } => {
-                let about = |subject| EventSubject::Nhrp(*tunnel, subject);
-                match event.coalescing() {
-                    Coalescing::Begin(subject) => Coalescing::Begin(about(subject)),
-                    Coalescing::End(subject) => Coalescing::End(about(subject)),
-                    Coalescing::Latest(subject) => Coalescing::Latest(about(subject)),
-                    Coalescing::News => Coalescing::News,
-                    _ => Coalescing::Each,
-                }
+                event.coalescing().map(|subject| EventSubject::Nhrp(*tunnel, subject))
             }
             Self::NegotiationFailed { .. } | Self::Keepalive { .. } => Coalescing::News,
         }

@@ -44,6 +44,14 @@ pub(crate) fn named(payloads: &Payloads<'_>) -> bool {
     })
 }
 
+/// Whether one of these vendor ids says that its sender takes fragments, and names capabilities.
+pub(crate) fn named_with_capabilities(payloads: &Payloads<'_>) -> bool {
+    payloads.iter().any(|received| {
+        let Payload::VendorId(vendor_id) = &received.payload else { return false };
+        matches!(vendor_id.recognize(), Some(Vendor::Fragmentation { capabilities: Some(_) }))
+    })
+}
+
 /// The datagrams of a message that is too long for one on this path; `None` if it is not.
 ///
 /// The same message gives the same fragments, so that a retransmission completes what was lost.

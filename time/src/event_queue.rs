@@ -19,6 +19,19 @@ pub enum Coalescing<K> {
     News,
 }
 
+impl<K> Coalescing<K> {
+    /// The same of the subject that `about` makes of this one.
+    pub fn map<L>(self, about: impl FnOnce(K) -> L) -> Coalescing<L> {
+        match self {
+            Self::Begin(subject) => Coalescing::Begin(about(subject)),
+            Self::End(subject) => Coalescing::End(about(subject)),
+            Self::Latest(subject) => Coalescing::Latest(about(subject)),
+            Self::Each => Coalescing::Each,
+            Self::News => Coalescing::News,
+        }
+    }
+}
+
 /// An event that an owner may be slow to take.
 pub trait Coalesce {
     /// What events are about.

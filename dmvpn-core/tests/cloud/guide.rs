@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) holding_time: u16,
     pub(crate) jobs: isakmp::Jobs,
     pub(crate) trace: bool,
+    pub(crate) queue: usize,
+    pub(crate) key_log: bool,
 }
 
 impl Default for Settings {
@@ -58,6 +60,8 @@ impl Default for Settings {
             holding_time: 7200,
             jobs: isakmp::Jobs::Inline,
             trace: true,
+            queue: 16_384,
+            key_log: false,
         }
     }
 }
@@ -81,7 +85,9 @@ impl Settings {
             .build()
             .expect("the guide's policy");
         let config = Config::builder(Arc::new(isakmp), Arc::new(esp::crypto::RustCrypto));
-        Arc::new(config.trace_capacity(trace).build())
+        let config = config.trace_capacity(trace).queue(self.queue);
+        let config = if self.key_log { config.dangerous_key_log() } else { config };
+        Arc::new(config.build())
     }
 
     fn nhrp(&self, tunnel: &str, nbma: IpAddr) -> nhrp::ConfigBuilder {

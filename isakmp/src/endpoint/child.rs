@@ -90,6 +90,10 @@ impl Endpoint {
             superseded: false,
         };
         let encapsulation = installed.encapsulation(&path);
+        // A peer that chooses the SPI of a pair that is still here does not have that any more.
+        if let Some(&gone) = self.outbound.get(&(peer_id, child.outbound_spi)) {
+            self.remove_child(gone, CloseReason::Superseded);
+        }
         let replaced = child.rekey_of.and_then(|spi| self.children.get(&spi));
         let replaced = (child.rekey_of, replaced.map(|child| child.outbound_spi));
         self.trace_for(id, Trace::KeyEngineEvent);

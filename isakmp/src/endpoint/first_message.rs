@@ -15,7 +15,7 @@ use super::Endpoint;
 
 /// A first message found acceptable.
 enum First {
-    Mm1(responder::AcceptedMm1),
+    Mm1(Box<responder::AcceptedMm1>),
     Am1(Box<am_responder::AcceptedAm1>),
 }
 
@@ -83,7 +83,8 @@ impl Endpoint {
             am_responder::check(message, &negotiation, &mut notes)
                 .map(|accepted| First::Am1(Box::new(accepted)))
         } else {
-            responder::check(message, &negotiation, &mut notes).map(First::Mm1)
+            responder::check(message, &negotiation, &mut notes)
+                .map(|accepted| First::Mm1(Box::new(accepted)))
         };
         let accepted = match accepted {
             Ok(accepted) => accepted,
@@ -114,7 +115,7 @@ impl Endpoint {
         let output = &mut self.output;
         let state = match accepted {
             First::Mm1(accepted) => {
-                Phase1State::Responder(responder::start(accepted, &mut negotiation, output))
+                Phase1State::Responder(responder::start(*accepted, &mut negotiation, output))
             }
             First::Am1(accepted) => {
                 let state = am_responder::start(*accepted, &mut negotiation, output);

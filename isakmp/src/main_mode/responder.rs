@@ -13,7 +13,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::crypto::{Agreement, Exponent, Job};
-use crate::nat_traversal;
 use crate::output::Output;
 use crate::phase1::offer::{self, Agreed};
 use crate::phase1::{
@@ -24,6 +23,7 @@ use crate::wire::{
     Chain, ExchangeType, Message, MessageId, Payload, PayloadType, SecurityAssociation, VendorId,
 };
 use crate::{CoarseState, Discard, MajorInput, MinorInput, Nat, Path, StateKind, Trace, Transport};
+use crate::{fragmentation, nat_traversal};
 
 use super::KeyExchange;
 
@@ -133,6 +133,9 @@ pub(crate) struct AcceptedMm1 {
     agreed: Agreed,
     /// What goes into MM2: the chosen transform as it came.
     answer: SecurityAssociation<'static>,
+    /// Whether the initiator's fragmentation vendor id has capabilities: ours is no longer than it, so
+    /// that MM2 is not larger than MM1.
+    capabilities: bool,
     notes: Vec<Trace>,
     vendor_ids: Vec<Trace>,
 }
@@ -148,6 +151,7 @@ pub(crate) fn check(
     Ok(AcceptedMm1 {
         agreed,
         answer,
+        capabilities: fragmentation::named_with_capabilities(payloads),
         notes: core::mem::take(notes),
         vendor_ids: nat_traversal::vendor_id_notes(payloads, sa.initiator_cookie),
     })
@@ -155,7 +159,7 @@ pub(crate) fn check(
 
 /// Sends MM2: what a responder starts with.
 pub(crate) fn start(accepted: AcceptedMm1, sa: &mut Negotiation, output: &mut Output) -> State {
-    let AcceptedMm1 { agreed, answer, notes, vendor_ids } = accepted;
+    let AcceptedMm1 { agreed, answer, capabilities, notes, vendor_ids } = accepted;
     output.trace(sa, Trace::PeerCreated);
     output.trace(sa, Trace::Ports);
     let input = (MajorInput::FromPeer, MinorInput::MainModeExchange);
@@ -173,7 +177,11 @@ pub(crate) fn start(accepted: AcceptedMm1, sa: &mut Negotiation, output: &mut Ou
         chain.push(&Payload::VendorId(vendor_id));
     }
     if agreed.fragments.is_some() {
-        chain.push(&Payload::VendorId(VendorId::FRAGMENTATION));
+        let vendor_id = match capabilities {
+            true => VendorId::FRAGMENTATION,
+            false => VendorId::FRAGMENTATION_PLAIN,
+        };
+        chain.push(&Payload::VendorId(vendor_id));
     }
     let payload = phase1::message(sa.header(ExchangeType::MAIN_MODE), &chain);
     phase1::send(sa, CoarseState::SaSetup, payload.clone(), output);

@@ -74,6 +74,9 @@ impl VendorId<'static> {
         b"\x40\x48\xb7\xd5\x6e\xbc\xe8\x85\x25\xe7\xde\x7f\x00\xd6\xc2\xd3\x80\x00\x00\x00",
     );
 
+    /// The same without capabilities, as some send it.
+    pub const FRAGMENTATION_PLAIN: Self = Self::of(&FRAGMENTATION);
+
     const fn of(bytes: &'static [u8]) -> Self {
         Self(Cow::Borrowed(bytes))
     }
