@@ -1,10 +1,13 @@
 """Linux routers and daemons of ours around one Internet, with whatever is in the way: NAT or a small MTU."""
 import hashlib
+import ipaddress
 import os
 import pathlib
 import shutil
+import socket
 import tempfile
 import threading
+import time
 
 from . import linux_router_image
 from .capture import Capture
@@ -36,7 +39,7 @@ CRYPTO = """crypto isakmp policy 1
  encr 3des
  hash sha
  authentication pre-share
-crypto isakmp key cisco123 address 0.0.0.0 0.0.0.0
+crypto isakmp key {psk} address 0.0.0.0 0.0.0.0
 crypto isakmp keepalive 10 3 periodic
 !
 crypto ipsec transform-set DMVPN-TSET esp-3des esp-sha-hmac
@@ -48,25 +51,36 @@ crypto ipsec profile DMVPN-IPSEC
 """
 
 
-def guide(nbma, tunnel, hub, protected=True, authentication="NHRPAUTH"):
+def guide(config):
     """The guide's configuration of a hub or a spoke, with dead peer detection (proof: recovery without help)."""
-    nhrp = " ip nhrp authentication %s\n" % authentication
-    if hub:
-        nhrp += " ip nhrp map multicast dynamic\n tunnel mode gre multipoint\n"
+    nhrp = " ip nhrp authentication %s\n" % config.authentication
+    if config.nhs:
+        nhrp += " ip nhrp map {nhs} {nbma}\n ip nhrp nhs {nhs}\n tunnel destination {nbma}\n".format(nhs=config.nhs, nbma=config.nhs_nbma)
     else:
-        nhrp += " ip nhrp map %s %s\n ip nhrp nhs %s\n tunnel destination %s\n" % (HUB_TUNNEL, HUB, HUB_TUNNEL, HUB)
-    return GUIDE.format(crypto=CRYPTO if protected else "", nbma=nbma, tunnel=tunnel, nhrp=nhrp,
-                        protection=" tunnel protection ipsec profile DMVPN-IPSEC\n" if protected else "")
+        nhrp += " ip nhrp map multicast dynamic\n tunnel mode gre multipoint\n"
+    return GUIDE.format(crypto=CRYPTO.format(psk=config.psk) if config.psk else "", nbma=config.nbma_address, tunnel=config.tunnel_address, nhrp=nhrp,
+                        protection=" tunnel protection ipsec profile DMVPN-IPSEC\n" if config.psk else "")
+
+
+class OurRouter(Router):
+    """A daemon of ours that is asked as a Linux router is: `config` says where it is, `run` runs a shell command there."""
+
+    def __init__(self, namespace, config, logs):
+        super().__init__(namespace, guide(config), logs, config.name)
+        self.config = config
+
+    def run(self, command, timeout=30, check=True):
+        return self.namespace.run("sh", "-c", command, seconds=timeout, check=check)
 
 
 class LinuxLab:
-    """One case's network: left with the case."""
+    """One case's network: left with the case. With tunnel protection no link of it may carry GRE outside ESP, ever (proof 6)."""
 
-    def __init__(self, bench):
-        self.bench = bench
+    def __init__(self, bench, protected=True):
+        self.bench, self.protected = bench, protected
         self.image = linux_router_image.prepare(CACHE)
         self.internet = self._router_namespace("internet")
-        self.captures = []
+        self.links = {}
 
     def _router_namespace(self, name):
         namespace = self.bench.enter(Namespace(name))
@@ -123,53 +137,44 @@ class LinuxLab:
     def linux_spoke(self, number, behind=None, **options):
         return self.linux(spoke_config(number, **options), behind)
 
-    def ours(self, name, nbma, loopbacks, behind=None):
-        """A namespace for a daemon of ours, with its underlay address and its loopbacks."""
+    def ours(self, config, behind=None):
+        """A daemon of ours in a namespace with its underlay address and its loopbacks."""
         where = behind or self.internet
-        namespace = self.bench.enter(Namespace(name))
+        namespace = self.bench.enter(Namespace(config.name))
         namespace.sysctl(net__ipv4__ip_forward=1, **QUIET)
-        link(where, "u-" + name, namespace, "eth0")
-        gateway = nbma.rsplit(".", 1)[0] + ".254"
-        where.ip("addr", "add", gateway + "/24", "dev", "u-" + name)
-        namespace.ip("addr", "add", nbma + "/24", "dev", "eth0")
-        namespace.ip("route", "add", "default", "via", gateway)
+        underlay = "u-" + config.name
+        link(where, underlay, namespace, "eth0")
+        where.ip("addr", "add", config.gateway + "/24", "dev", underlay)
+        namespace.ip("addr", "add", config.nbma, "dev", "eth0")
+        namespace.ip("route", "add", "default", "via", config.gateway)
         # Not on `lo`: eigrpd does not announce what is there. Not every kernel has dummies; a veth pair does.
-        for number, address in enumerate(loopbacks):
+        for number, address in enumerate(config.loopbacks):
             link(namespace, "loop%d" % number, namespace, "back%d" % number)
-            namespace.ip("addr", "add", address + "/32", "dev", "loop%d" % number)
-        self.watch(where, "u-" + name)
-        return namespace
-
-    def our_spoke(self, number=1, behind=None, **options):
-        nbma = "172.16.%d.1" % number
-        namespace = self.ours("spoke%d" % number, nbma, spoke_loopbacks(number), behind)
-        return self._run(Router(namespace, guide(nbma, "10.1.1.%d" % number, hub=False, **options), self.bench.logs, "spoke%d" % number))
+            namespace.ip("addr", "add", str(ipaddress.ip_interface(address)), "dev", "loop%d" % number)
+        self.watch(where, underlay)
+        return self.bench.enter(OurRouter(namespace, config, self.bench.logs))
 
     def our_hub(self, **options):
-        namespace = self.ours("hub", HUB, HUB_LOOPBACKS)
-        return self._run(Router(namespace, guide(HUB, HUB_TUNNEL, hub=True, **options), self.bench.logs, "hub"))
+        return self.ours(RouterConfig(**options))
 
-    def _run(self, router):
-        return self.bench.enter(router)
+    def our_spoke(self, number=1, behind=None, **options):
+        return self.ours(spoke_config(number, **options), behind)
 
-    def frr(self, router, protocol, tunnel, loopbacks):
+    def frr(self, router, protocol):
         """The routing protocol beside a daemon of ours."""
         directory = tempfile.mkdtemp(prefix="frr-")
         self.bench.finally_(shutil.rmtree, directory, True)
         frr = self.bench.enter(Frr(self.image, directory, router.namespace.name))
-        frr.start(protocol, tunnel, loopbacks)
+        frr.start(protocol, router.config.tunnel, router.config.loopbacks)
         return frr
 
     # ---------------------------------------------------------------- judging
     def watch(self, namespace, interface):
-        self.captures.append(self.bench.enter(Capture(namespace, interface, self.bench.logs / (interface + ".pcap"))))
-
-    def no_clear_gre(self):
-        """Proof 6: on every link of the underlay there was ESP, and no GRE outside it."""
-        for capture in self.captures:
-            capture.no_clear_gre()
-            check(any(p[9] == 50 or (p[9] == 17 and 4500 in (int.from_bytes(p[20:22], "big"), int.from_bytes(p[22:24], "big")))
-                      for _, p in capture.packets()), "no ESP on %s: the capture proves nothing" % capture.path.stem)
+        """Captures a link of the underlay, and judges it at the end of the case, when everyone has said goodbye."""
+        capture = Capture(namespace, interface, self.bench.logs / (interface + ".pcap"))
+        if self.protected:
+            self.bench.finally_(capture.no_clear_gre)
+        self.links[interface] = self.bench.enter(capture)
 
 
 def spoke_loopbacks(number):
@@ -184,27 +189,21 @@ def spoke_config(number, **options):
     return RouterConfig(**{**values, **options})
 
 
-def ping(namespace, source, target, seconds=15):
-    """From a daemon's side; the first packets may be lost while links come up."""
-    eventually("ping %s to %s" % (source, target),
-               lambda: namespace.run("ping", "-c", "1", "-W", "1", "-I", source, target, check=False).find(" 0% packet loss") > 0, seconds, 0.2)
-
-
-def linux_ping(router, source, target, seconds=20):
+def ping(router, source, target, seconds=20):
+    """From a router of either kind; the first packets may be lost while links come up."""
     eventually("ping %s to %s" % (source, target),
                lambda: " 0% packet loss" in router.run("ping -c 1 -W 1 -I %s %s" % (source, target), check=False), seconds, 0.1)
 
 
-def transfer(lab, namespace, address, router, octets, seconds=60):
-    """TCP in both directions between a daemon's side, at `address`, and a Linux router; the seconds each took."""
-    import socket
-    import time
+def transfer(ours, router, octets, seconds=60):
+    """TCP in both directions between a daemon's side, at its first loopback, and a Linux router; the seconds each took."""
+    address = ours.config.loopbacks[0]
     blob = os.urandom(1 << 16) * (octets >> 16)
     digest = hashlib.md5(blob).hexdigest()
     pathlib.Path(router.directory, "blob").write_bytes(blob)
     took = []
     for outward in (True, False):
-        listener = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener = ours.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, 5001))
         listener.listen(1)
@@ -234,4 +233,4 @@ def transfer(lab, namespace, address, router, octets, seconds=60):
             check(got == [digest], "what arrived is not what was sent")
         listener.close()
         took.append(time.monotonic() - started)
-    return took
+    return tuple(took)

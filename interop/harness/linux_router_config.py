@@ -1,5 +1,6 @@
 """What a Linux router is configured with, and the files that say so: FRR's, swanctl's and the init's."""
 import dataclasses
+import ipaddress
 from typing import List, Optional
 
 HUB_LOOPBACKS = ["203.0.113.%d" % n for n in (1, 2, 3, 4)]
@@ -7,7 +8,7 @@ SPOKE_LOOPBACKS = ["209.165.201.%d" % n for n in (1, 2, 3, 4)]
 # Loaded by the init before anything needs them.
 KERNEL_MODULES = """tunnel4 gre ip_tunnel ip_gre esp4 xfrm_algo xfrm_user af_key authenc cbc ecb des_generic hmac echainiv seqiv
     sha512_generic jitterentropy_rng drbg ctr gcm ghash-generic dummy nfnetlink nfnetlink_log x_tables ip_tables iptable_filter
-    iptable_mangle xt_NFLOG xt_hashlimit xt_tcpudp xt_TCPMSS""".split()
+    iptable_mangle xt_NFLOG xt_hashlimit xt_tcpudp xt_TCPMSS xt_policy""".split()
 
 
 @dataclasses.dataclass
@@ -58,7 +59,8 @@ class RouterConfig:
     def _environment(self):
         values = {"ROUTER": self.name, "NBMA": self.nbma, "GATEWAY": self.gateway, "TUNNEL": self.tunnel, "GRE_KEY": 1,
                   "TUNNEL_MTU": self.tunnel_mtu, "MSS": self.tunnel_mtu - 40, "LOOPBACKS": " ".join(self.loopbacks),
-                  "ROUTING": self.routing + "d" if self.routing else "", "MODULES": " ".join(KERNEL_MODULES)}
+                  "ROUTING": self.routing + "d" if self.routing else "", "PROTECTED": "yes" if self.psk else "",
+                  "MODULES": " ".join(KERNEL_MODULES)}
         return "".join("%s='%s'\n" % item for item in values.items())
 
     def _nhrpd(self):
@@ -88,7 +90,7 @@ def routing(protocol, interface, tunnel, loopbacks):
     address, prefix = tunnel.split("/")
     # The networks that the routing protocol serves: the tunnel's, as the guide has it, whatever the prefix on the interface is.
     subnet = address.rsplit(".", 1)[0] + ".0/24"
-    networks = [subnet] + [l + "/32" for l in loopbacks]
+    networks = [subnet] + [str(ipaddress.ip_interface(l).network) for l in loopbacks]
     if protocol == "eigrp":
         lines = ["router eigrp 1", " eigrp router-id " + address] + [" network " + n for n in networks]
     else:

@@ -12,6 +12,11 @@ from . import linux_router_config
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "linux_router_frr.sh")
 
 
+# The kernel drops its nexthop objects, and the routes that use them, when the line goes down. zebra 10.7 puts the objects back when
+# it comes up again soon, the routes only if they are announced otherwise than before: after a flap of 0.1 s none is left.
+ZEBRA_CONF = "no zebra nexthop kernel enable\n"
+
+
 class Frr:
     """zebra and one routing daemon, from `start` to `stop`."""
 
@@ -20,12 +25,12 @@ class Frr:
         self.directory = os.path.abspath(directory)
         self.process = None
 
-    def start(self, protocol, tunnel, loopbacks, interface="Tunnel0", timeout=20):
+    def start(self, protocol, tunnel, loopbacks, interface="Tunnel0", timeout=30):
         """`protocol` is "eigrp" or "ospf"; `tunnel` the tunnel's address with its prefix length."""
         shutil.rmtree(self.directory, ignore_errors=True)
         os.makedirs(self.directory + "/log")
         os.chmod(self.directory + "/log", 0o777)
-        files = {"zebra.conf": "", "vtysh.conf": "",
+        files = {"zebra.conf": ZEBRA_CONF, "vtysh.conf": "",
                  protocol + "d.conf": linux_router_config.routing(protocol, interface, tunnel, loopbacks)}
         for name, text in files.items():
             with open(os.path.join(self.directory, name), "w", encoding="utf-8") as f:

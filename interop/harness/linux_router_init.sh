@@ -54,6 +54,8 @@ done 2>/dev/null
   echo "addr add $TUNNEL dev gre1"
   echo "link set gre1 mtu $TUNNEL_MTU multicast on up"
 } | ip -force -batch - || log "ip failed"
+# Once its SAs are gone the kernel sends GRE in clear; what fails closed is this rule.
+clear_gre=${PROTECTED:+"-A OUTPUT -o eth0 -p 47 -m policy --dir out --pol none -j DROP"}
 # nhrpd replicates multicast that it gets by NFLOG group 2, to each address of its multicast map; the kernel must not send it too.
 iptables-legacy-restore <<END || log "iptables failed"
 *mangle
@@ -63,6 +65,7 @@ COMMIT
 -A FORWARD -i gre1 -o gre1 -m hashlimit --hashlimit-upto 4/minute --hashlimit-burst 1 --hashlimit-mode srcip,dstip --hashlimit-srcmask 24 --hashlimit-dstmask 24 --hashlimit-name redirect -j NFLOG --nflog-group 1 --nflog-size 128
 -A OUTPUT -d 224.0.0.0/24 -o gre1 -j NFLOG --nflog-group 2
 -A OUTPUT -d 224.0.0.0/24 -o gre1 -j DROP
+$clear_gre
 COMMIT
 END
 log "network up"

@@ -50,8 +50,8 @@ class Router:
         self._file = logs / f"{name}.ios"
         self._file.write_text(configuration)
         self._log = logs / f"{name}.log"
-        self._keys = logs / f"{name}.keys"
-        self._keys.mkdir(exist_ok=True)
+        self.keys = logs / f"{name}.keys"
+        self.keys.mkdir(exist_ok=True)
         # Socket names have at most 107 octets, and a log directory may be longer.
         self._socket = pathlib.Path(f"/run/{namespace.name}-{name}.sock")
         self._options = options
@@ -60,7 +60,7 @@ class Router:
 
     def start(self):
         self._read = len(self.text())
-        self._process = Process(_program, "run", self._file, "--control", self._socket, "--debug", "--keys", self._keys, *self._options,
+        self._process = Process(_program, "run", self._file, "--control", self._socket, "--debug", "--keys", self.keys, *self._options,
                                 log=self._log, netns=self.namespace.name, env={"RUST_BACKTRACE": "1"})
         try:
             self.wait_line("^ready$", 10)

@@ -47,7 +47,7 @@ LAYERS = "gre", "nhrp", "isakmp", "esp"
 
 
 class Unread(Exception):
-    """A field that is neither compared nor on the list of those that are not."""
+    """tshark did not read the capture, or shows a field that is neither compared nor on the list of those that are not."""
 
 
 def read(path, profile):
@@ -59,7 +59,7 @@ def read(path, profile):
     environment = os.environ | {"WIRESHARK_CONFIG_DIR": str(profile)}
     ran = subprocess.run(command, env=environment, capture_output=True)
     if ran.returncode:
-        raise SystemExit(f"tshark: {ran.stderr.decode().strip()}")
+        raise Unread(ran.stderr.decode().strip())
     frames, quoting = {}, 0
     for number, packet in enumerate(ElementTree.fromstring(ran.stdout), 1):
         frame, quotes = _frame(packet)
@@ -142,7 +142,7 @@ class Fields:
             for field in child.iter("field"):
                 name = field.get("name")
                 if name and not any(pattern.match(name) for pattern, _ in NOT_COMPARED):
-                    raise Unread(f"{name} ({field.get('showname')})")
+                    raise Unread(f"a field that nobody looked at: {name} ({field.get('showname')})")
         return value
 
 
