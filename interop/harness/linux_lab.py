@@ -11,7 +11,7 @@ import time
 
 from . import linux_router_image
 from .capture import Capture
-from .cases import check, eventually
+from .cases import Skipped, check, eventually
 from .linux_router import LinuxRouter
 from .linux_router_config import HUB_LOOPBACKS, SPOKE_LOOPBACKS, RouterConfig
 from .linux_router_frr import Frr
@@ -113,6 +113,8 @@ class LinuxLab:
     # ---------------------------------------------------------------- who is there
     def linux(self, config, behind=None):
         """A Linux router, booting."""
+        if config.routing == "eigrp" and not self.image.eigrp:
+            raise Skipped("EIGRP over mGRE needs FRR 10.5: %s" % " ".join(self.image.versions))
         where = behind or self.internet
         tap = "t-" + config.name
         where.ip("tuntap", "add", "dev", tap, "mode", "tap")

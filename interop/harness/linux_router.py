@@ -7,6 +7,7 @@ import base64
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -53,7 +54,7 @@ class LinuxRouter:
         mac = "02:00:" + ":".join("%02x" % int(n) for n in self.config.nbma_address.split("."))
         command = ["ip", "netns", "exec", self.namespace, self.image.kernel, "mem=%dM" % self.config.memory,
                    "umid=%s-%d" % (self.config.name, os.getpid()), "root=/dev/root", "rootfstype=hostfs",
-                   "rootflags=" + self.image.root, "ro", "init=/usr/sbin/router-init", "router.state=" + self.directory, "con=null",
+                   "rootflags=" + self.image.root, "ro", "init=" + self.image.init, "router.state=" + self.directory, "con=null",
                    "con0=null,fd:1", "ssl=null", "ssl0=fd:%d,fd:%d" % tuple(tty), "console=tty0", "quiet", "loglevel=4",
                    "vec0:transport=tap,ifname=%s,depth=64,gro=0,mac=%s" % (self.tap, mac)]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.directory,
@@ -73,6 +74,9 @@ class LinuxRouter:
             if time.monotonic() > end:
                 raise RouterDown("%s not ready after %d s:\n%s" % (self.config.name, timeout, self.console()[-2000:]))
             time.sleep(0.05)
+        # What the init could not do, it says and goes on.
+        if failed := re.findall(r"^\[router [\d.]+\] (.*failed|cannot .*|no .*|some .*)$", self.console(), re.MULTILINE):
+            raise RouterDown("%s: %s" % (self.config.name, "; ".join(failed)))
 
     def start(self, timeout=90):
         self.launch()

@@ -9,6 +9,7 @@ three suites of the mirror that this machine uses already:
 * strongSwan from IKE_SUITE: after 6.0 Debian builds it without IKEv1.
 """
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -33,11 +34,12 @@ class Unavailable(Skipped):
 
 
 class Image:
-    """A prepared image: `root`, `kernel`, and what FRR's version allows."""
+    """A prepared image: `root`, `kernel`, `init`, and what FRR's version allows."""
 
     def __init__(self, directory):
         self.root = os.path.join(directory, "root")
         self.kernel = os.path.join(directory, "uml/usr/bin/linux.uml")
+        self.init = None
         with open(os.path.join(directory, "versions"), encoding="utf-8") as f:
             self.versions = f.read().split("\n")
         found = re.search(r"^frr_(\d+)\.(\d+)", "\n".join(self.versions), re.M)
@@ -63,16 +65,19 @@ def prepare(cache):
                 raise Unavailable("no Debian packages for the Linux router: %s (see %s/prepare.log)" % (e, directory)) from e
             print("linux router: image prepared in %.0f s" % (time.monotonic() - started), flush=True)
         image = Image(directory)
-        _install_init(image.root)
+        image.init = _install_init(image.root)
     return image
 
 
 def _install_init(root):
-    """The init of this version of the harness, whichever version made the image."""
-    path = os.path.join(root, "usr/sbin/router-init")
-    shutil.copy(INIT, path + ".new")
-    os.chmod(path + ".new", 0o755)
-    os.rename(path + ".new", path)
+    """The init of this version of the harness, whichever version made the image or boots routers from it at the same time."""
+    with open(INIT, "rb") as f:
+        init = "/usr/sbin/router-init-" + hashlib.sha256(f.read()).hexdigest()[:12]
+    if not os.path.exists(root + init):
+        shutil.copy(INIT, root + init + ".new")
+        os.chmod(root + init + ".new", 0o755)
+        os.rename(root + init + ".new", root + init)
+    return init
 
 
 def _mirror():

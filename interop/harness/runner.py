@@ -105,9 +105,12 @@ def run(chosen: list[Case], logs: pathlib.Path, again: bool, keep: bool = False)
         # A second Ctrl-C does not leave half of it behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        bench.end_case()
-        bench.end_labs()
-        namespaces.remove_all()
+        with contextlib.ExitStack() as undone:
+            undone.callback(namespaces.remove_all)
+            undone.callback(bench.end_labs)
+            # Of a case that was interrupted nothing is judged any more.
+            with contextlib.suppress(Failed):
+                bench.end_case()
     print(", ".join(f"{number} {what}" for what, number in counts.items()))
     return 1 if counts["failed"] else 0
 
