@@ -164,6 +164,6 @@ def wrong_authentication(bench):
 
 
 for way, sets, limit in (("guide", (QUICK, CI, ALL), 120), ("clear", (CI, ALL), 120), ("nat", (CI, ALL), 120), ("mtu", (CI, ALL), 180),
-                         ("restart", (ALL,), 300)):
+                         ("restart", (CI, ALL), 300)):
     add("linux/hub/" + way, with_hub, way, sets=sets, limit=limit, needs=NEEDS)
 add("linux/hub/wrong-authentication", wrong_authentication, sets=(CI, ALL), limit=90, needs=NEEDS)

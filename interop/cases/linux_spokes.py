@@ -123,7 +123,7 @@ def moved(bench):
 
 
 add("linux/spokes/eigrp", cloud, "eigrp", sets=(QUICK, CI, ALL), limit=180, needs=NEEDS)
-add("linux/spokes/ospf", cloud, "ospf", sets=(ALL,), limit=240, needs=NEEDS)
-add("linux/spokes/third-is-ours", cloud, "eigrp", True, sets=(ALL,), limit=240, needs=NEEDS)
+add("linux/spokes/ospf", cloud, "ospf", sets=(CI, ALL), limit=240, needs=NEEDS)
+add("linux/spokes/third-is-ours", cloud, "eigrp", True, sets=(CI, ALL), limit=240, needs=NEEDS)
 add("linux/spokes/behind-one-address", cloud, "eigrp", False, True, sets=(CI, ALL), limit=240, needs=NEEDS)
 add("linux/spokes/moved", moved, sets=(ALL,), limit=360, needs=NEEDS)
