@@ -57,6 +57,8 @@ pub struct Endpoint {
     by_target: BTreeMap<(IpAddr, IpAddr), PeerId>,
     /// By our address and their own, peers that are called otherwise than by it.
     by_place: BTreeMap<(IpAddr, IpAddr), PeerId>,
+    /// Where authenticated peers are; several behind one NAT.
+    by_address: BTreeSet<(IpAddr, PeerId)>,
     phase1: BTreeMap<SaId, Phase1>,
     /// The responder's cookie is zero while we wait for MM2.
     by_cookies: BTreeMap<(Cookie, Cookie), SaId>,
@@ -120,6 +122,7 @@ impl Endpoint {
             by_identity: BTreeMap::new(),
             by_target: BTreeMap::new(),
             by_place: BTreeMap::new(),
+            by_address: BTreeSet::new(),
             phase1: BTreeMap::new(),
             by_cookies: BTreeMap::new(),
             by_first: BTreeMap::new(),

@@ -12,7 +12,7 @@ use crate::quick_mode::NewChild;
 use crate::wire::{Delete, Payload};
 use crate::{
     ChildLifetime, CloseReason, Direction, Encapsulation, EspProposal, Event, InstallSa, Mode,
-    Path, PeerId, ProtectionId, Role, SaLifetime, Selectors, Trace, informational,
+    Path, PeerId, ProtectionId, Proxies, Role, SaLifetime, Selectors, Trace, informational,
 };
 
 use super::Endpoint;
@@ -229,6 +229,22 @@ impl Endpoint {
         self.supersede(spi);
     }
 
+    /// Whether two pairs of a peer are for the same traffic. Between the ends of the path there is
+    /// one, however they are named: whoever is behind a NAT has another address for itself than
+    /// the other side has (RFC 3947 §5.2).
+    fn is_same_traffic(&self, one: &Child, other: &Child) -> bool {
+        let kind = |selectors: Selectors| {
+            let Selectors { local, remote } = selectors;
+            [(local.protocol, local.port), (remote.protocol, remote.port)]
+        };
+        let terms = self.protections.get(&one.protection);
+        let between_ends =
+            terms.is_some_and(|terms| matches!(terms.proxies, Proxies::Endpoints { .. }));
+        one.protection == other.protection
+            && (one.selectors == other.selectors
+                || (between_ends && kind(one.selectors) == kind(other.selectors)))
+    }
+
     /// Finds which pairs for the same traffic are no longer needed.
     ///
     /// An initiator removes the pair that its new one was to replace. A pair that the peer
@@ -244,12 +260,7 @@ impl Endpoint {
         let mut replaced = Vec::new();
         for &spi in &peer.children {
             let Some(old) = self.children.get(&spi) else { continue };
-            if spi == new_spi
-                || old.superseded
-                || !old.enabled
-                || old.protection != new.protection
-                || old.selectors != new.selectors
-            {
+            if spi == new_spi || old.superseded || !old.enabled || !self.is_same_traffic(old, new) {
                 continue;
             }
             if new.rekey_of == Some(spi) {

@@ -34,6 +34,8 @@ pub(super) struct Peer {
     /// The address that `connect` was called with.
     pub(super) target: Option<IpAddr>,
     pub(super) identity: Option<Identity>,
+    /// Other addresses that it answered at when we called them.
+    pub(super) answers_at: BTreeSet<IpAddr>,
     /// How `by_identity` knows it.
     pub(super) name: Option<PeerName>,
     /// How `by_place` knows it.
@@ -73,6 +75,7 @@ impl Endpoint {
         let peer = Peer {
             path,
             target: None,
+            answers_at: BTreeSet::new(),
             identity: None,
             name: None,
             place: None,
@@ -142,6 +145,85 @@ impl Endpoint {
         self.add_peer(path)
     }
 
+    /// The peer that has just authenticated as `identity` where we called another, or the one that
+    /// we called: an address may be shared, and a peer may have come from there by itself.
+    pub(super) fn peer_that_answered(
+        &mut self,
+        sa: SaId,
+        asked: PeerId,
+        path: Path,
+        identity: &Identity,
+        outside: Option<IpAddr>,
+    ) -> PeerId {
+        let name = PeerName { local: path.local.ip(), identity: identity.clone(), outside };
+        let answered = match self.by_identity.get(&name) {
+            Some(&known) => known,
+            // What a peer has negotiated is never another's.
+            None if self.peers.get(&asked).is_some_and(|peer| {
+                !peer.children.is_empty()
+                    && peer.identity.as_ref().is_some_and(|before| before != identity)
+            }) =>
+            {
+                self.add_peer(path)
+            }
+            None => asked,
+        };
+        if answered != asked {
+            self.hand_over(sa, asked, answered);
+        }
+        answered
+    }
+
+    /// A phase 1 SA that was to reach one peer has reached another: whoever calls this address from
+    /// now on means that one.
+    fn hand_over(&mut self, sa: SaId, asked: PeerId, answered: PeerId) {
+        let Some(peer) = self.peers.get_mut(&asked) else { return };
+        peer.phase1.remove(&sa);
+        let local = peer.path.local.ip();
+        let target = peer.target.take();
+        let wanted = core::mem::take(&mut peer.wanted);
+        if let Some(target) = target {
+            self.by_target.insert((local, target), answered);
+            // It came from elsewhere, and there it is found: this is only how it is called.
+            if let Some(peer) = self.peers.get_mut(&answered) {
+                peer.answers_at.insert(target);
+            }
+        }
+        let reason = CloseReason::Superseded;
+        for (protection, wanted) in wanted {
+            if wanted.rekey_of.is_some() {
+                self.negotiation_failed(asked, protection, wanted.rekey_of, reason);
+                continue;
+            }
+            let Some(peer) = self.peers.get_mut(&answered) else { continue };
+            let up = peer.children.iter().any(|spi| {
+                self.children
+                    .get(spi)
+                    .is_some_and(|child| child.protection == protection && !child.superseded)
+            });
+            if !up && !peer.negotiating.values().any(|other| *other == protection) {
+                peer.wanted.entry(protection).or_insert(wanted);
+            }
+        }
+        self.reap_peer(asked, reason);
+    }
+
+    /// An authenticated message says where a peer is. Whether that is a change.
+    pub(super) fn found_at(&mut self, id: PeerId, path: Path) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else { return false };
+        let before = core::mem::replace(&mut peer.path, path);
+        self.by_address.remove(&(before.remote.ip(), id));
+        self.by_address.insert((path.remote.ip(), id));
+        before != path
+    }
+
+    /// Whether peers other than this one are at an address: then who answers there may be one
+    /// that knows us.
+    pub(super) fn is_shared(&self, address: IpAddr, peer: PeerId) -> bool {
+        let mut there = self.by_address.range((address, PeerId(0))..=(address, PeerId(u64::MAX)));
+        there.any(|(_, other)| *other != peer)
+    }
+
     /// Records whom a peer authenticated as.
     pub(super) fn name_peer(&mut self, id: PeerId, identity: &Identity, outside: Option<IpAddr>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
@@ -204,9 +286,12 @@ impl Endpoint {
         }
         let Some(peer) = self.peers.remove(&id) else { return };
         let local = peer.path.local.ip();
-        if let Some(target) = peer.target {
-            self.by_target.remove(&(local, target));
+        for target in peer.answers_at.into_iter().chain(peer.target) {
+            if self.by_target.get(&(local, target)) == Some(&id) {
+                self.by_target.remove(&(local, target));
+            }
         }
+        self.by_address.remove(&(peer.path.remote.ip(), id));
         self.forget_name(id, peer.name);
         self.forget_place(id, peer.place);
         self.output.timers.cancel(&Timer::DeadPeer(id));

@@ -67,7 +67,8 @@ impl Endpoint {
         let replaces: Vec<SaId> = peer.current.into_iter().collect();
         let initial_contact = self.output.config.initial_contact
             && peer.current.is_none()
-            && peer.children.is_empty();
+            && peer.children.is_empty()
+            && !self.is_shared(remote, peer_id);
         let id = self.next_sa();
         let initiator_cookie = self.output.cookie();
         let mut negotiation = Negotiation {
@@ -348,7 +349,7 @@ impl Endpoint {
             self.release_half_open(id);
         }
         let peer_id = match known_peer {
-            Some(peer_id) => peer_id,
+            Some(asked) => self.peer_that_answered(id, asked, path, &identity, outside),
             None => self.peer_for_identity(path, &identity, outside),
         };
         if let Some(Phase1 { negotiation, .. }) = self.phase1.get_mut(&id) {
@@ -356,20 +357,15 @@ impl Endpoint {
         }
         self.name_peer(peer_id, &identity, outside);
         let now = self.output.now;
-        let moved = match self.peers.get_mut(&peer_id) {
-            Some(peer) => {
-                let moved = peer.path != path;
-                peer.phase1.insert(id);
-                peer.current = Some(id);
-                peer.path = path;
-                peer.last_inbound = now;
-                peer.probe.unanswered = 0;
-                peer.up_since = peer.up_since.or(Some(now));
-                peer.behind_nat = nat.local && in_udp;
-                moved
-            }
-            None => false,
-        };
+        let moved = self.found_at(peer_id, path);
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.phase1.insert(id);
+            peer.current = Some(id);
+            peer.last_inbound = now;
+            peer.probe.unanswered = 0;
+            peer.up_since = peer.up_since.or(Some(now));
+            peer.behind_nat = nat.local && in_udp;
+        }
         self.place_peer(peer_id, nat.remote);
         if notifications.iter().any(|n| n.notify_type == NotifyType::INITIAL_CONTACT) {
             self.initial_contact(peer_id, id, started);
@@ -487,7 +483,11 @@ impl Endpoint {
     /// INITIAL-CONTACT would undo, at the peer, the SA that has just come up (RFC 2407 §4.6.3.3).
     fn know_each_other(&mut self, peer_id: PeerId) {
         let Some(peer) = self.peers.get(&peer_id) else { return };
-        for id in &peer.phase1 {
+        // One that we call by its address may be the same; its name is still to come.
+        let path = peer.path;
+        let called = self.by_target.get(&(path.local.ip(), path.remote.ip()));
+        let called = called.and_then(|called| self.peers.get(called));
+        for id in peer.phase1.iter().chain(called.into_iter().flat_map(|called| &called.phase1)) {
             if let Some(sa) = self.phase1.get_mut(id) {
                 sa.negotiation.initial_contact = false;
             }

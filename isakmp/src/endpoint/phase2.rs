@@ -529,8 +529,8 @@ impl Endpoint {
         }
         negotiation.path = path;
         self.output.trace(negotiation, Trace::PeerMoved { path });
-        peer.path = path;
         let others: Vec<SaId> = peer.phase1.iter().copied().filter(|other| *other != id).collect();
+        self.found_at(peer_id, path);
         for other in others {
             if let Some(Phase1 { negotiation, state: Phase1State::Established(_) }) =
                 self.phase1.get_mut(&other)
