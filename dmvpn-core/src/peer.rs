@@ -15,6 +15,15 @@ use crate::TunnelId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub(crate) u64);
 
+impl PeerId {
+    /// The number, which is also that of the peer's link in NHRP's views
+    /// ([`LinkId`](dmvpn_nhrp::LinkId)).
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "peer {}", self.0)

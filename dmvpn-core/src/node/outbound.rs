@@ -141,12 +141,11 @@ impl Node {
             tunnel.counters.unresolved = tunnel.counters.unresolved.saturating_add(1);
             return Err(unresolved);
         };
-        if let Some(link) = hop.link
-            && self.peers.contains_key(&PeerId(link.0))
-        {
-            return Ok(PeerId(link.0));
+        if let Some(peer) = hop.link.map(|link| PeerId(link.0)) {
+            // Who is at the same address now need not be the one that registered.
+            return self.peers.contains_key(&peer).then_some(peer).ok_or(unresolved);
         }
-        // A static mapping, or a peer that went away: its socket is opened anew.
+        // A static mapping: its socket is opened.
         let peer = self.peer_near(at(hop.nbma)).unwrap_or_else(|| self.peer_at(at(hop.nbma)));
         self.join_flow(peer, id);
         Ok(peer)

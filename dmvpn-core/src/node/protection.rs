@@ -16,8 +16,8 @@ use dmvpn_esp::{
 };
 use dmvpn_isakmp::crypto::Secret;
 use dmvpn_isakmp::{
-    CloseReason, Direction, Encapsulation, EspEncryption, EspIntegrity, EspProposal, InstallSa,
-    KeyEngineMessage, Path, ProtectionId, SaLifetime, Trace,
+    CloseReason, Direction, Encapsulation, EspEncryption, EspIntegrity, EspProposal, Identity,
+    InstallSa, KeyEngineMessage, Path, ProtectionId, SaLifetime, Trace,
 };
 use dmvpn_time::Instant;
 
@@ -110,10 +110,24 @@ impl Node {
         let remote = peer.whereabouts.remote;
         match self.isakmp.connect(now, protection, remote) {
             Ok(ike) => {
-                peer.ike = Some(ike);
-                peer.socket = SocketState::Opening;
                 let session = self.sessions.entry(ike).or_insert_with(Session::new);
-                let before = session.peers.insert(protection, id);
+                let before = session.peers.get(&protection).copied();
+                if let Some(before) = before.filter(|before| *before != id)
+                    && self.are_others(id, before)
+                {
+                    // Of several spokes behind one address key management reaches another. This
+                    // one comes back by itself.
+                    self.try_again_later(now, id);
+                    self.absorb_isakmp_traces();
+                    return;
+                }
+                if let Some(session) = self.sessions.get_mut(&ike) {
+                    session.peers.insert(protection, id);
+                }
+                if let Some(peer) = self.peers.get_mut(&id) {
+                    peer.ike = Some(ike);
+                    peer.socket = SocketState::Opening;
+                }
                 if let Some(before) = before.filter(|before| *before != id) {
                     self.merge(now, id, before);
                 }
@@ -121,6 +135,18 @@ impl Node {
             Err(_) => self.try_again_later(now, id),
         }
         self.absorb_isakmp_traces();
+    }
+
+    /// Whether two peers at one address are certainly not one: what registered through `id` is bound
+    /// to it, and who registers has an identity. The other end that the operator names is whoever
+    /// authenticates there.
+    fn are_others(&self, id: PeerId, before: PeerId) -> bool {
+        let Some((peer, before)) = self.peers.get(&id).zip(self.peers.get(&before)) else {
+            return false;
+        };
+        let named = peer.identity.is_some() && before.identity.is_some();
+        let differ = named && peer.identity != before.identity;
+        !peer.wanted && (peer.bindings > 0 || differ)
     }
 
     /// Key management knows the peer `id` as `before`, whose associations may be up already: the two
@@ -214,7 +240,7 @@ impl Node {
 
     /// Installs one security association; returns the peer whose socket is complete with it.
     fn install(&mut self, now: Instant, install: &InstallSa) -> Option<PeerId> {
-        let id = self.peer_of(install);
+        let id = self.peer_of(now, install);
         let Some(transform) = esp_transform(install.transform) else {
             // Checked when the tunnel was configured: only a provider can lack it.
             self.isakmp.close(now, install.peer);
@@ -269,7 +295,7 @@ impl Node {
 
     /// The peer that a security association belongs to: the one that asked for it, the one that
     /// was at this place before and authenticated in the same way, or a new one.
-    fn peer_of(&mut self, install: &InstallSa) -> PeerId {
+    fn peer_of(&mut self, now: Instant, install: &InstallSa) -> PeerId {
         let (local, remote) = endpoints(install.encapsulation);
         let whereabouts = Whereabouts {
             protection: Some(install.protection),
@@ -279,7 +305,11 @@ impl Node {
         };
         let session = self.sessions.entry(install.peer).or_insert_with(Session::new);
         let identity = session.identity.clone();
-        let known = session.peers.get(&install.protection).copied();
+        let asked = session.peers.get(&install.protection).copied();
+        let known = asked.filter(|id| !self.is_somebody_else(*id, install.peer, identity.as_ref()));
+        if let Some(asked) = asked.filter(|_| known.is_none()) {
+            self.release(now, asked, install.peer);
+        }
         let id = known.filter(|id| self.peers.contains_key(id)).unwrap_or_else(|| {
             let stranger = self.by_whereabouts.get(&whereabouts).is_some_and(|id| {
                 self.peers
@@ -309,6 +339,30 @@ impl Node {
         }
         self.relocate(id, whereabouts);
         id
+    }
+
+    /// Whether who has authenticated is not the one that the socket was opened to. We called an
+    /// address, and several spokes may be behind it; the one that was meant may since have come by
+    /// itself.
+    fn is_somebody_else(
+        &self,
+        id: PeerId,
+        ike: dmvpn_isakmp::PeerId,
+        identity: Option<&Identity>,
+    ) -> bool {
+        self.peers.get(&id).is_some_and(|peer| {
+            let differs = peer.identity.is_some() && peer.identity.as_ref() != identity;
+            let protected = !peer.inbound.is_empty() || peer.outbound.is_some();
+            differs && !peer.wanted && !(protected && peer.ike == Some(ike))
+        })
+    }
+
+    /// The attempt to open the socket to this peer reached somebody else.
+    fn release(&mut self, now: Instant, id: PeerId, ike: dmvpn_isakmp::PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ike == Some(ike)) {
+            peer.ike = None;
+            self.try_again_later(now, id);
+        }
     }
 
     /// Packets to a peer go on this association from now on.

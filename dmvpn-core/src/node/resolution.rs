@@ -156,11 +156,11 @@ impl Node {
             remote: nbma,
             port: 0,
         };
-        let peer = link
-            .map(|link| PeerId(link.0))
-            .filter(|peer| self.peers.contains_key(peer))
-            .or_else(|| self.peer_near(whereabouts))
-            .unwrap_or_else(|| self.peer_at(whereabouts));
+        // A link that went is not replaced: who else is at that address need not be meant.
+        let peer = match link.map(|link| PeerId(link.0)) {
+            Some(peer) => peer,
+            None => self.peer_near(whereabouts).unwrap_or_else(|| self.peer_at(whereabouts)),
+        };
         let start = Self::MAX_HEADROOM;
         let end = start.saturating_add(packet.len());
         let mut buffer = vec![0; end.saturating_add(Self::MAX_TAILROOM)];
