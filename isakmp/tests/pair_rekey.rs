@@ -101,6 +101,59 @@ fn simultaneous_initiations_resolve_to_one_pair() {
     }
 }
 
+/// strongSwan leaves what it has replaced to its lifetime. Whichever side re-keys, and whosever SPIs
+/// are the lower, only one pair is re-keyed from here on.
+#[test]
+fn a_peer_that_deletes_nothing_gets_one_pair() {
+    for seed in 0..20 {
+        let ours = guide_config().build().unwrap();
+        let never = Rekeying { grace: Duration::from_secs(24 * 3600), ..Rekeying::default() };
+        let theirs = guide_config().rekeying(never).build().unwrap();
+        let mut pair = Pair::between(ours, SPOKE, theirs, HUB, seed);
+        pair.protect_guide();
+        pair.connect();
+        pair.run_for(Duration::from_secs(5));
+        for who in [&[1][..], &[1], &[0, 1], &[1], &[0]] {
+            let now = pair.now;
+            for host in who {
+                let host = &mut pair.hosts[*host];
+                let (peer, spi) = host.outbound.iter().next().expect("an outbound SA is enabled");
+                host.endpoint.handle_soft_expire(now, *peer, *spi);
+            }
+            pair.run_for(Duration::from_secs(60));
+            let current = pair.hosts[0].endpoint.phase2().filter(|view| !view.superseded);
+            assert_eq!(current.count(), 1, "seed {seed}, after {who:?} re-keyed");
+            pair.assert_connected();
+        }
+        // And after a lifetime nothing else is left.
+        pair.run_for(Duration::from_secs(7200));
+        assert!(pair.hosts[0].endpoint.phase2().count() <= 2, "seed {seed}");
+        pair.assert_connected();
+    }
+}
+
+/// Whichever of two pairs is left in the end, it is re-keyed in time by whoever is first.
+#[test]
+fn the_pair_that_is_left_counts() {
+    for seed in 0..20 {
+        let config = || guide_config().build().unwrap();
+        let mut pair = Pair::between(config(), SPOKE, config(), HUB, seed);
+        pair.protect_guide();
+        pair.connect();
+        pair.run_for(Duration::from_secs(5));
+        for who in [1, 0, 1] {
+            let now = pair.now;
+            let host = &mut pair.hosts[who];
+            let (peer, spi) = host.outbound.iter().next().expect("an outbound SA is enabled");
+            host.endpoint.handle_soft_expire(now, *peer, *spi);
+            pair.run_for(Duration::from_secs(60));
+            pair.assert_one_pair();
+            pair.assert_connected();
+            no_leaks(&pair);
+        }
+    }
+}
+
 #[test]
 fn the_volume_limit_rekeys_and_then_removes() {
     let mut pair = Pair::guide();

@@ -250,7 +250,9 @@ impl Endpoint {
     /// An initiator removes the pair that its new one was to replace. A pair that the peer
     /// replaced is the peer's to remove; it is only not re-keyed from here any more. If both sides
     /// initiated at once, the pair with the lower SPIs loses, on both sides alike, and its initiator
-    /// removes it. Each goes after a grace period, for packets on the way.
+    /// removes it. Each goes after a grace period, for packets on the way. Not every peer knows that
+    /// rule, or removes what it has replaced: a pair that lost is at least not re-keyed, or there
+    /// would be two of them for ever.
     fn supersede(&mut self, new_spi: u32) {
         let Some(new) = self.children.get(&new_spi) else { return };
         let Some(peer) = self.peers.get(&new.peer) else { return };
@@ -266,15 +268,12 @@ impl Endpoint {
             if new.rekey_of == Some(spi) {
                 ending.push(spi);
             } else if old.role == new.role {
-                if new.role == Role::Responder {
-                    replaced.push(spi);
-                }
+                replaced.push(spi);
             } else {
                 let (loser, child) =
                     if key(spi, old) < key(new_spi, new) { (spi, old) } else { (new_spi, new) };
-                if child.role == Role::Initiator {
-                    ending.push(loser);
-                }
+                let initiated = child.role == Role::Initiator;
+                if initiated { &mut ending } else { &mut replaced }.push(loser);
             }
         }
         let grace = self.output.config.rekeying.grace;
@@ -331,6 +330,35 @@ impl Endpoint {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.children.remove(&spi);
         }
+        self.reinstate(peer, &child);
+    }
+
+    /// If `gone` was the pair that was re-keyed from here, the newest of those that it had outlived
+    /// is, from now on: the peer keeps another than we thought.
+    fn reinstate(&mut self, peer_id: PeerId, gone: &Child) {
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let same = peer.children.iter().filter_map(|spi| Some((*spi, self.children.get(spi)?)));
+        let same = same.filter(|(_, child)| {
+            child.enabled
+                && child.protection == gone.protection
+                && child.selectors == gone.selectors
+        });
+        let newest = same.max_by_key(|(spi, child)| (!child.superseded, child.created, *spi));
+        let Some((spi, role)) =
+            newest.and_then(|(spi, child)| child.superseded.then_some((spi, child.role)))
+        else {
+            return;
+        };
+        if let Some(child) = self.children.get_mut(&spi) {
+            child.superseded = false;
+        }
+        let Some(end) = self.output.timers.get(&Timer::ChildExpire(spi)) else { return };
+        let left = end.saturating_duration_since(self.output.now);
+        let early = self.jittered_margin(self.output.config.rekeying.margin, left);
+        let early = if role == Role::Initiator { early } else { quarter(early) };
+        self.output
+            .timers
+            .set(Timer::ChildRekey(spi), self.output.now + left.saturating_sub(early));
     }
 
     /// If `gone` is the pair in use, the newest that is left takes its place, so that nothing waits
