@@ -1,4 +1,8 @@
 """The life of a security association with charon: deletes, dead peers, re-keying, restarts, fragments, refusals."""
+import socket
+import struct
+
+from harness.capture import Capture
 from harness.cases import ALL, CI, add, check, eventually
 from harness.charon import PACKAGES
 from harness.strongswan import SUITES, Laboratory, Options
@@ -182,7 +186,7 @@ for we in (True, False):
 # Fragments
 
 def fragmentation(bench, we_initiate: bool):
-    """charon fragments whatever it can, and reads ours."""
+    """charon fragments whatever it can."""
     options = Options(AES, we_initiate=we_initiate, lines="crypto isakmp fragmentation\n")
     lab = Laboratory(bench, options)
     lab.charon.peer.connection |= {"fragmentation": "force"}
@@ -192,6 +196,40 @@ def fragmentation(bench, we_initiate: bool):
 
 for we in (True, False):
     add(f"strongswan/life/fragmentation/forced/{'initiator' if we else 'responder'}", fragmentation, we, sets=(CI, ALL), needs=PACKAGES)
+
+
+CIPHERS = ("3des", "aes", "aes 192", "aes 256")
+HASHES = ("md5", "sha", "sha256", "sha384", "sha512")
+
+
+def our_fragments(bench):
+    """A first quick mode message of ours with 20 proposals and a large group."""
+    sets = {f"T{number}": f"esp-{cipher} esp-{hash_}-hmac" for number, (cipher, hash_) in enumerate((c, h) for c in CIPHERS for h in HASHES)}
+    lines = "crypto isakmp fragmentation\n" + "".join(f"crypto ipsec transform-set {name} {words}\n mode transport\n" for name, words in sets.items())
+    profile = f" set transform-set {' '.join(sets)}\n set pfs group16\n"
+    lab = Laboratory(bench, Options(AES, lines=lines, profile=profile))
+    lab.charon.peer.esp = "aes256-sha512-modp4096"
+    wire = bench.enter(Capture(lab.router.namespace, "eth0", bench.logs / "wire.pcap"))
+    lab.start().up(15)
+    lab.traffic(1)
+    fragments = [packet for packet in wire.packets() if is_fragment(packet, lab.options.spoke)]
+    check(len(fragments) >= 2, f"we sent {len(fragments)} fragments")
+    check(max(map(len, fragments)) <= 1280, "a fragment is longer than 1280 octets")
+    check(not any(packet[6] & 0x3f or packet[7] for packet in fragments), "IP fragmented as well")
+    check(lab.charon.said(r"received fragment #\d+, reassembled fragmented IKE message"), "charon reassembled nothing")
+
+
+def is_fragment(packet: bytes, source: str) -> bool:
+    """Whether it is an IKE message that consists of a Fragment payload (132)."""
+    header = (packet[0] & 15) * 4
+    if packet[9] != 17 or socket.inet_ntoa(packet[12:16]) != source:
+        return False
+    ports, message = struct.unpack_from(">HH", packet, header), packet[header + 8:]
+    marker = 4 if 4500 in ports and message[:4] == bytes(4) else 0
+    return bool({500, 4500} & set(ports)) and len(message) >= marker + 28 and message[marker + 16] == 132
+
+
+add("strongswan/life/fragmentation/ours/initiator", our_fragments, sets=(CI, ALL), needs=PACKAGES)
 
 
 # Refusals: what charon is set to, what we trace of it in either role
