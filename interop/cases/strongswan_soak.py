@@ -65,6 +65,8 @@ class Soak:
     def _tunnel(self, router: Router, name: str, ours: str, theirs: str, our_tunnel: str, their_tunnel: str, key: int):
         we_initiate = router is self.spoke
         charon = Charon(self.star.site(name, theirs), charon_peer(ours, theirs, AES if we_initiate else GUIDE, we_initiate), self.bench.logs, name)
+        # Where nobody re-keys it, the CHILD_SA ends.
+        charon.spi_lifetime = PHASE_2 + 15
         gre = EspStream(charon, their_tunnel, our_tunnel, tunnel_key=key)
         self.tunnels.append(Tunnel(router, charon, gre, ours, theirs, our_tunnel, their_tunnel, we_initiate))
 
@@ -77,9 +79,6 @@ class Soak:
         for one in (self.hub, *(tunnel.charon for tunnel in self.tunnels), *(tunnel.gre for tunnel in self.tunnels), self.spoke):
             self.bench.enter(one)
         for tunnel in self.tunnels:
-            # The kernel drops an SPI that it allocated and that no SA took after so many seconds, and tells charon that it expired: here the end
-            # of an SA that nobody re-keyed, since no SA is ever installed (null_sad.c).
-            tunnel.charon.namespace.sysctl(net__core__xfrm_acq_expires=PHASE_2 + 15)
             if not tunnel.we_initiate:
                 tunnel.charon.initiate()
         for tunnel in self.tunnels:

@@ -54,7 +54,10 @@ SETTINGS = """charon {{
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   install_routes = no
   install_virtual_ip = no
-  plugins {{ vici {{ socket = {vici} }} }}
+  plugins {{
+    vici {{ socket = {vici} }}
+    kernel-netlink {{ xfrm_acq_expires = {spi_lifetime} }}
+  }}
   filelog {{ main {{
     path = {log}
     default = 4
@@ -76,6 +79,9 @@ class Charon:
         self.log = logs / f"{name}.log"
         self._logs = logs
         self._process: Process | None = None
+        # Seconds. The kernel forgets an SPI that it allocated and that no SA took, and none does where `null_sad` keeps SAs from being
+        # installed; charon takes that for the end of the CHILD_SA. Its default is the time of all retransmissions, here 13 s.
+        self.spi_lifetime = 24 * 3600
         # Socket names have at most 107 octets, and a log directory may be longer.
         self._directory = pathlib.Path(tempfile.mkdtemp(prefix="interop-charon-"))
 
@@ -89,7 +95,7 @@ class Charon:
         if not shim.exists():
             run("gcc", "-shared", "-fPIC", "-O1", "-o", shim, SHIM, "-ldl")
         settings = self._logs / f"{self.name}.conf"
-        settings.write_text(SETTINGS.format(plugins=PLUGINS, vici=self._vici, log=self.log))
+        settings.write_text(SETTINGS.format(plugins=PLUGINS, vici=self._vici, log=self.log, spi_lifetime=self.spi_lifetime))
         # charon writes its process id below /run, which several of them cannot share; the mount is `ip netns exec`'s own.
         start = 'mount --bind "$1" /run && LD_PRELOAD="$2" exec "$3"'
         self._process = Process("sh", "-c", start, "charon", directory / "run", shim, PROGRAM, log=self._logs / f"{self.name}.out",

@@ -6,7 +6,6 @@
 //!                       └───────────── Timer::Reopen ◀── if wanted ────┘
 //! ```
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -276,8 +275,7 @@ impl Node {
                     return None;
                 };
                 peer.inbound.insert(install.spi);
-                let inbound = Inbound { peer: id, association, sa };
-                self.inbound.insert(install.spi, Box::new(inbound));
+                self.inbound.insert(install.spi, Inbound { peer: id, association, sa });
             }
             Direction::Outbound => {
                 let Ok(sa) = OutboundSa::new(provider, &config, keymat) else {
@@ -285,7 +283,7 @@ impl Node {
                     return None;
                 };
                 let outbound = Outbound { spi: install.spi, association, sa };
-                peer.waiting.insert(install.spi, Box::new(outbound));
+                peer.waiting.insert(install.spi, outbound);
             }
         }
         if self.config.key_log {
@@ -603,7 +601,7 @@ impl Node {
             {
                 self.ring.push(Record::Socket(socket).at(at));
             }
-            self.ring.push(Record::Isakmp(Box::new(traced)).at(at));
+            self.ring.push(Record::Isakmp(alloc::boxed::Box::new(traced)).at(at));
             if let Some((socket, profile)) = passive {
                 let opening = SocketChange::Opening { profile };
                 for change in [opening, SocketChange::PassiveOpen] {

@@ -91,9 +91,7 @@ impl State {
                 phase1::Phase1State::Established(Box::new(established))
             }
             // `check` accepts nothing else.
-            state @ Self::MakingBoth(_) => {
-                phase1::Phase1State::AggressiveResponder(Box::new(state))
-            }
+            state @ Self::MakingBoth(_) => phase1::Phase1State::AggressiveResponder(state),
         }
     }
 

@@ -115,19 +115,18 @@ impl Endpoint {
         let output = &mut self.output;
         let state = match accepted {
             First::Mm1(accepted) => {
-                let state = responder::start(*accepted, &mut negotiation, output);
-                Phase1State::Responder(Box::new(state))
+                Phase1State::Responder(responder::start(*accepted, &mut negotiation, output))
             }
             First::Am1(accepted) => {
                 let state = am_responder::start(*accepted, &mut negotiation, output);
-                Phase1State::AggressiveResponder(Box::new(state))
+                Phase1State::AggressiveResponder(state)
             }
         };
         self.by_cookies.insert(negotiation.cookies(), id);
         self.by_first.insert((negotiation.initiator_cookie, path.remote), id);
         self.half_open.add(id, source_address);
         self.arm_half_open(id, &negotiation);
-        self.phase1.insert(id, Phase1 { negotiation: Box::new(negotiation), state });
+        self.phase1.insert(id, Phase1 { negotiation, state });
         self.after_step(id);
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! The table of peers.
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
@@ -91,7 +90,7 @@ impl Endpoint {
             up_since: None,
             behind_nat: false,
         };
-        self.peers.insert(id, Box::new(peer));
+        self.peers.insert(id, peer);
         id
     }
 

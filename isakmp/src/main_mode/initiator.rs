@@ -111,18 +111,16 @@ impl State {
     ) -> Phase1State {
         match (self, accepted) {
             (Self::SentMm1(state), Accepted::Mm2(accepted)) => {
-                let state = Self::MakingKeyPair(state.advance(accepted, sa, output));
-                Phase1State::Initiator(Box::new(state))
+                Phase1State::Initiator(Self::MakingKeyPair(state.advance(accepted, sa, output)))
             }
             (Self::SentMm3(state), Accepted::Mm4(accepted)) => {
-                let state = Self::MakingSecret(state.advance(accepted, sa, output));
-                Phase1State::Initiator(Box::new(state))
+                Phase1State::Initiator(Self::MakingSecret(state.advance(accepted, sa, output)))
             }
             (Self::SentMm5(state), Accepted::Mm6(accepted)) => {
                 Phase1State::Established(Box::new(state.advance(accepted, sa, output)))
             }
             // `check` pairs each state with its own message.
-            (state, _) => Phase1State::Initiator(Box::new(state)),
+            (state, _) => Phase1State::Initiator(state),
         }
     }
 
