@@ -1,5 +1,6 @@
 //! A peer: the other end of GRE, behind one NBMA address, and the crypto socket towards it.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -64,9 +65,9 @@ pub(crate) struct Peer {
     /// Failures in a row, for the pause before the next attempt.
     pub(crate) failures: u32,
     /// The association that packets go out on.
-    pub(crate) outbound: Option<Outbound>,
+    pub(crate) outbound: Option<Box<Outbound>>,
     /// Associations whose use the peer has not confirmed yet, by SPI.
-    pub(crate) waiting: BTreeMap<u32, Outbound>,
+    pub(crate) waiting: BTreeMap<u32, Box<Outbound>>,
     /// SPIs of the associations that packets come in on.
     pub(crate) inbound: BTreeSet<u32>,
     /// GRE's receiving state on each tunnel, so that a data packet finds it there.

@@ -51,7 +51,7 @@ pub struct Endpoint {
     clock: LatestSeen,
     output: Output,
     protections: BTreeMap<ProtectionId, Arc<Protection>>,
-    peers: BTreeMap<PeerId, Peer>,
+    peers: BTreeMap<PeerId, Box<Peer>>,
     by_identity: BTreeMap<PeerName, PeerId>,
     /// By our address and the one that `connect` was called with.
     by_target: BTreeMap<(IpAddr, IpAddr), PeerId>,
@@ -65,7 +65,7 @@ pub struct Endpoint {
     /// Peers' first messages, to know them again.
     by_first: BTreeMap<(Cookie, SocketAddr), SaId>,
     /// By inbound SPI.
-    children: BTreeMap<u32, Child>,
+    children: BTreeMap<u32, Box<Child>>,
     /// From the peer's SPI to ours; those of two peers may be the same.
     outbound: BTreeMap<(PeerId, u32), u32>,
     /// Our SPIs in use, those under negotiation included.

@@ -116,20 +116,20 @@ impl Negotiation {
     }
 }
 
-/// A phase 1 SA.
+/// A phase 1 SA. It is small, so that a table's nodes, of which a third is empty, are small as well.
 #[derive(Debug)]
 pub(crate) struct Phase1 {
-    pub(crate) negotiation: Negotiation,
+    pub(crate) negotiation: Box<Negotiation>,
     pub(crate) state: Phase1State,
 }
 
 /// Half-open or established.
 #[derive(Debug)]
 pub(crate) enum Phase1State {
-    Initiator(main_mode::initiator::State),
-    Responder(main_mode::responder::State),
-    AggressiveInitiator(aggressive_mode::initiator::State),
-    AggressiveResponder(aggressive_mode::responder::State),
+    Initiator(Box<main_mode::initiator::State>),
+    Responder(Box<main_mode::responder::State>),
+    AggressiveInitiator(Box<aggressive_mode::initiator::State>),
+    AggressiveResponder(Box<aggressive_mode::responder::State>),
     Established(Box<Established>),
 }
 
@@ -232,7 +232,7 @@ pub(crate) struct Established {
     /// next, and this one goes on refusing what it has seen.
     pub(crate) highest_question: Option<u32>,
     /// Quick modes under way, and complete ones until they are forgotten.
-    pub(crate) quick_modes: BTreeMap<MessageId, QuickMode>,
+    pub(crate) quick_modes: BTreeMap<MessageId, Box<QuickMode>>,
     /// Those that the peer used, and those that we did: apart, so that our own many do not push out
     /// what tells a replay.
     pub(crate) message_ids: MessageIds,

@@ -1,5 +1,6 @@
 //! What the views read.
 
+use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use dmvpn_time::Instant;
@@ -86,7 +87,7 @@ impl Node {
         self.peers.iter().filter_map(|(id, peer)| {
             let group = self.protections.get(&peer.whereabouts.protection?)?;
             let tunnel = *group.tunnels.first()?;
-            Some((*id, peer, tunnel, &self.tunnels.get(&tunnel)?.config))
+            Some((*id, &**peer, tunnel, &self.tunnels.get(&tunnel)?.config))
         })
     }
 
@@ -103,13 +104,13 @@ impl Node {
     }
 
     pub(crate) fn inbound_sa(&self, spi: u32) -> Option<&Inbound> {
-        self.inbound.get(&spi)
+        self.inbound.get(&spi).map(Box::as_ref)
     }
 
     /// The inbound association that lives longest: the current one.
     pub(crate) fn newest_inbound(&self, peer: &Peer) -> Option<&Inbound> {
         let associations = peer.inbound.iter().filter_map(|spi| self.inbound.get(spi));
-        associations.max_by_key(|inbound| inbound.association.expires)
+        associations.max_by_key(|inbound| inbound.association.expires).map(Box::as_ref)
     }
 
     pub(crate) fn life(&self, expires: Instant, octets: Option<u64>) -> LifeView {
@@ -136,7 +137,7 @@ impl Node {
             remote,
             port: 0,
         };
-        self.peers.get(&self.peer_near(place)?)
+        self.peers.get(&self.peer_near(place)?).map(Box::as_ref)
     }
 }
 

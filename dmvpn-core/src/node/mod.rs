@@ -53,12 +53,12 @@ pub struct Node {
     /// Which tunnel a GRE packet to an address with a key is for.
     by_key: BTreeMap<(IpAddr, Option<u32>), TunnelId>,
     protections: BTreeMap<ProtectionId, ProtectedGroup>,
-    peers: BTreeMap<PeerId, Peer>,
+    peers: BTreeMap<PeerId, Box<Peer>>,
     by_whereabouts: BTreeMap<Whereabouts, PeerId>,
     sessions: BTreeMap<dmvpn_isakmp::PeerId, Session>,
     /// By our address and the other end's address and port.
     by_path: BTreeMap<(IpAddr, IpAddr, u16), dmvpn_isakmp::PeerId>,
-    inbound: BTreeMap<u32, peer::Inbound>,
+    inbound: BTreeMap<u32, Box<peer::Inbound>>,
     timers: Timers<Timer>,
     transmits: VecDeque<Transmit>,
     events: EventQueue<Event>,
@@ -636,7 +636,7 @@ impl Node {
                 peer.flows.insert(tunnel, dmvpn_gre::Receiver::new(tunnel_config.key));
             }
         }
-        self.peers.insert(id, peer);
+        self.peers.insert(id, Box::new(peer));
         self.by_whereabouts.insert(whereabouts, id);
         id
     }
@@ -686,7 +686,7 @@ impl Node {
 
     /// Forgets a peer that nothing holds any more.
     fn forget_if_idle(&mut self, id: PeerId) {
-        if self.peers.get(&id).is_some_and(Peer::is_idle)
+        if self.peers.get(&id).is_some_and(|peer| peer.is_idle())
             && let Some(peer) = self.peers.remove(&id)
         {
             self.timers.cancel(&Timer::Reopen(id));

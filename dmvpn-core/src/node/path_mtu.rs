@@ -118,5 +118,5 @@ impl Node {
 }
 
 fn associations(peer: &Peer) -> impl Iterator<Item = &crate::peer::Outbound> {
-    peer.outbound.iter().chain(peer.waiting.values())
+    peer.outbound.iter().chain(peer.waiting.values()).map(AsRef::as_ref)
 }

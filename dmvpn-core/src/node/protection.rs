@@ -6,6 +6,7 @@
 //!                       └───────────── Timer::Reopen ◀── if wanted ────┘
 //! ```
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -275,7 +276,8 @@ impl Node {
                     return None;
                 };
                 peer.inbound.insert(install.spi);
-                self.inbound.insert(install.spi, Inbound { peer: id, association, sa });
+                let inbound = Inbound { peer: id, association, sa };
+                self.inbound.insert(install.spi, Box::new(inbound));
             }
             Direction::Outbound => {
                 let Ok(sa) = OutboundSa::new(provider, &config, keymat) else {
@@ -283,7 +285,7 @@ impl Node {
                     return None;
                 };
                 let outbound = Outbound { spi: install.spi, association, sa };
-                peer.waiting.insert(install.spi, outbound);
+                peer.waiting.insert(install.spi, Box::new(outbound));
             }
         }
         if self.config.key_log {
@@ -601,7 +603,7 @@ impl Node {
             {
                 self.ring.push(Record::Socket(socket).at(at));
             }
-            self.ring.push(Record::Isakmp(alloc::boxed::Box::new(traced)).at(at));
+            self.ring.push(Record::Isakmp(Box::new(traced)).at(at));
             if let Some((socket, profile)) = passive {
                 let opening = SocketChange::Opening { profile };
                 for change in [opening, SocketChange::PassiveOpen] {

@@ -106,14 +106,14 @@ impl State {
         match self {
             Self::MakingKeyPair(state) => {
                 let state = Self::SentAm1(state.resume(agreement.key_pair, sa, output));
-                Ok(Phase1State::AggressiveInitiator(state))
+                Ok(Phase1State::AggressiveInitiator(Box::new(state)))
             }
             Self::MakingSecret(state) => {
                 let secret = agreement.shared_secret.ok_or(Unusable)?;
                 let established = state.resume(&secret, sa, output);
                 Ok(Phase1State::Established(Box::new(established)))
             }
-            state @ Self::SentAm1(_) => Ok(Phase1State::AggressiveInitiator(state)),
+            state @ Self::SentAm1(_) => Ok(Phase1State::AggressiveInitiator(Box::new(state))),
         }
     }
 }

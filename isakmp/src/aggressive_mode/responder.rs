@@ -91,7 +91,9 @@ impl State {
                 phase1::Phase1State::Established(Box::new(established))
             }
             // `check` accepts nothing else.
-            state @ Self::MakingBoth(_) => phase1::Phase1State::AggressiveResponder(state),
+            state @ Self::MakingBoth(_) => {
+                phase1::Phase1State::AggressiveResponder(Box::new(state))
+            }
         }
     }
 

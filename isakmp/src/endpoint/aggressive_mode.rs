@@ -1,5 +1,6 @@
 //! Aggressive mode: with whom, and what differs from main mode.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::aggressive_mode::{initiator, responder};
@@ -32,7 +33,7 @@ impl Endpoint {
             sa.identity = Some(identity.clone());
         }
         let state = initiator::start(policies, group, sa, &mut self.output);
-        Some(Phase1State::AggressiveInitiator(state))
+        Some(Phase1State::AggressiveInitiator(Box::new(state)))
     }
 
     /// Whether AM1 may be answered, and the key of who sent it.

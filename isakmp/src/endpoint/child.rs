@@ -1,5 +1,6 @@
 //! Pairs of phase 2 SAs: installation, use, re-keying, end.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -145,7 +146,7 @@ impl Endpoint {
         let spi = child.inbound_spi;
         self.make_room_for_pair(peer_id, most);
         self.outbound.insert((peer_id, child.outbound_spi), spi);
-        self.children.insert(spi, installed);
+        self.children.insert(spi, Box::new(installed));
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.children.insert(spi);
         }

@@ -115,18 +115,19 @@ impl Endpoint {
         let output = &mut self.output;
         let state = match accepted {
             First::Mm1(accepted) => {
-                Phase1State::Responder(responder::start(*accepted, &mut negotiation, output))
+                let state = responder::start(*accepted, &mut negotiation, output);
+                Phase1State::Responder(Box::new(state))
             }
             First::Am1(accepted) => {
                 let state = am_responder::start(*accepted, &mut negotiation, output);
-                Phase1State::AggressiveResponder(state)
+                Phase1State::AggressiveResponder(Box::new(state))
             }
         };
         self.by_cookies.insert(negotiation.cookies(), id);
         self.by_first.insert((negotiation.initiator_cookie, path.remote), id);
         self.half_open.add(id, source_address);
         self.arm_half_open(id, &negotiation);
-        self.phase1.insert(id, Phase1 { negotiation, state });
+        self.phase1.insert(id, Phase1 { negotiation: Box::new(negotiation), state });
         self.after_step(id);
         Ok(())
     }

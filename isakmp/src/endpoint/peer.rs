@@ -1,5 +1,6 @@
 //! The table of peers.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
@@ -90,7 +91,7 @@ impl Endpoint {
             up_since: None,
             behind_nat: false,
         };
-        self.peers.insert(id, peer);
+        self.peers.insert(id, Box::new(peer));
         id
     }
 

@@ -97,14 +97,14 @@ impl Endpoint {
         let state = aggressive.unwrap_or_else(|| {
             self.output.trace(&negotiation, Trace::NoAggressiveMode);
             let state = initiator::start(&mut negotiation, &mut self.output);
-            Phase1State::Initiator(state)
+            Phase1State::Initiator(Box::new(state))
         });
         self.by_cookies.insert(negotiation.cookies(), id);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.phase1.insert(id);
         }
         self.arm_half_open(id, &negotiation);
-        self.phase1.insert(id, Phase1 { negotiation, state });
+        self.phase1.insert(id, Phase1 { negotiation: Box::new(negotiation), state });
         self.after_step(id);
     }
 
@@ -228,7 +228,8 @@ impl Endpoint {
                 state.advance(accepted, &mut negotiation, output)
             }
             (Phase1State::AggressiveInitiator(state), Accepted::AggressiveInitiator(accepted)) => {
-                Phase1State::AggressiveInitiator(state.advance(accepted, &mut negotiation, output))
+                let state = state.advance(accepted, &mut negotiation, output);
+                Phase1State::AggressiveInitiator(Box::new(state))
             }
             (Phase1State::AggressiveResponder(state), Accepted::AggressiveResponder(accepted)) => {
                 state.advance(accepted, &mut negotiation, output)
@@ -301,18 +302,18 @@ impl Endpoint {
         };
         let output = &mut self.output;
         let state = match state {
-            Phase1State::Initiator(state) => {
-                state.resume(agreement, &mut negotiation, output).map(Phase1State::Initiator)
-            }
-            Phase1State::Responder(state) => {
-                state.resume(agreement, &mut negotiation, output).map(Phase1State::Responder)
-            }
+            Phase1State::Initiator(state) => state
+                .resume(agreement, &mut negotiation, output)
+                .map(|state| Phase1State::Initiator(Box::new(state))),
+            Phase1State::Responder(state) => state
+                .resume(agreement, &mut negotiation, output)
+                .map(|state| Phase1State::Responder(Box::new(state))),
             Phase1State::AggressiveInitiator(state) => {
                 state.resume(agreement, &mut negotiation, output)
             }
             Phase1State::AggressiveResponder(state) => state
                 .resume(agreement, &mut negotiation, output)
-                .map(Phase1State::AggressiveResponder),
+                .map(|state| Phase1State::AggressiveResponder(Box::new(state))),
             Phase1State::Established(sa) => Ok(Phase1State::Established(sa)),
         };
         // Each job computes what its state asks for.
@@ -645,7 +646,7 @@ impl Endpoint {
         let Some(peer_id) = negotiation.peer else { return };
         if let Phase1State::Established(established) = state {
             for (message_id, quick_mode) in established.quick_modes {
-                self.drop_quick_mode(id, peer_id, message_id, quick_mode, reason);
+                self.drop_quick_mode(id, peer_id, message_id, *quick_mode, reason);
             }
         }
         let newest = self.peers.get(&peer_id).and_then(|peer| {

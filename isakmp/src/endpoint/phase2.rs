@@ -1,5 +1,6 @@
 //! Phase 2: quick modes, the SAs they lead to, re-keying, end.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -97,7 +98,7 @@ impl Endpoint {
         };
         let state = quick_mode::initiator::start(&mut exchange, negotiation, established, output);
         let state = State::Initiator(state);
-        established.quick_modes.insert(message_id, QuickMode { exchange, state });
+        established.quick_modes.insert(message_id, Box::new(QuickMode { exchange, state }));
         let deadline = output.now + negotiation.config.limits.half_open_timeout;
         output.timers.set(Timer::QuickModeEnd(sa, message_id), deadline);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
@@ -308,7 +309,7 @@ impl Endpoint {
         if let Some(Phase1 { state: Phase1State::Established(established), .. }) =
             self.phase1.get_mut(&id)
         {
-            established.quick_modes.insert(message_id, quick_mode);
+            established.quick_modes.insert(message_id, Box::new(quick_mode));
         }
         if complete {
             self.make_room_for_memory(id, message_id);
@@ -431,7 +432,7 @@ impl Endpoint {
         let Some(peer_id) = negotiation.peer else { return };
         let unheard_of =
             matches!(reason, CloseReason::NoAnswer { .. }) && negotiation.sent.is_some();
-        self.drop_quick_mode(id, peer_id, message_id, quick_mode, reason);
+        self.drop_quick_mode(id, peer_id, message_id, *quick_mode, reason);
         if unheard_of {
             // The peer has not said a word in this SA: AM3 did not arrive, and it does not have it.
             self.remove_phase1(id, reason, false);

@@ -111,16 +111,18 @@ impl State {
     ) -> Phase1State {
         match (self, accepted) {
             (Self::SentMm1(state), Accepted::Mm2(accepted)) => {
-                Phase1State::Initiator(Self::MakingKeyPair(state.advance(accepted, sa, output)))
+                let state = Self::MakingKeyPair(state.advance(accepted, sa, output));
+                Phase1State::Initiator(Box::new(state))
             }
             (Self::SentMm3(state), Accepted::Mm4(accepted)) => {
-                Phase1State::Initiator(Self::MakingSecret(state.advance(accepted, sa, output)))
+                let state = Self::MakingSecret(state.advance(accepted, sa, output));
+                Phase1State::Initiator(Box::new(state))
             }
             (Self::SentMm5(state), Accepted::Mm6(accepted)) => {
                 Phase1State::Established(Box::new(state.advance(accepted, sa, output)))
             }
             // `check` pairs each state with its own message.
-            (state, _) => Phase1State::Initiator(state),
+            (state, _) => Phase1State::Initiator(Box::new(state)),
         }
     }
 

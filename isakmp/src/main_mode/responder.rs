@@ -103,13 +103,14 @@ impl State {
     ) -> Phase1State {
         match (self, accepted) {
             (Self::SentMm2(state), Accepted::Mm3(accepted)) => {
-                Phase1State::Responder(Self::MakingBoth(state.advance(accepted, sa, output)))
+                let state = Self::MakingBoth(state.advance(accepted, sa, output));
+                Phase1State::Responder(Box::new(state))
             }
             (Self::SentMm4(state), Accepted::Mm5(accepted)) => {
                 Phase1State::Established(Box::new(state.advance(accepted, sa, output)))
             }
             // `check` pairs each state with its own message.
-            (state, _) => Phase1State::Responder(state),
+            (state, _) => Phase1State::Responder(Box::new(state)),
         }
     }
 
