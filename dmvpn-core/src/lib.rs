@@ -37,7 +37,8 @@ pub use key_log::LoggedKey;
 
 mod node;
 pub use node::{
-    AddTunnelError, Counters, Inbound, NextHop, Node, Outbound, TableSizes, TunnelCounters,
+    AddTunnelError, Counters, Inbound, Incoming, NextHop, Node, Outbound, Outgoing, TableSizes,
+    TunnelCounters,
 };
 
 mod peer;

@@ -88,6 +88,17 @@ impl Key {
         self.mode
     }
 
+    /// Whether its packets are faster in batches, with others of the like.
+    #[must_use]
+    pub fn batches(&self) -> bool {
+        match &self.protection {
+            Protection::Separate { cipher, .. } => {
+                cipher.as_ref().is_some_and(|cipher| cipher.batches())
+            }
+            Protection::Combined { .. } => false,
+        }
+    }
+
     pub(crate) const fn extended_sequence(&self) -> bool {
         self.extended_sequence
     }

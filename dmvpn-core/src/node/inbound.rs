@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use dmvpn_esp::{Opened, Payload};
 use dmvpn_gre::{Header, ProtocolType};
-use dmvpn_isakmp::{Mode, Path};
+use dmvpn_isakmp::{Mode, Path, Selectors};
 use dmvpn_time::Instant;
 
 use super::Node;
@@ -14,7 +14,7 @@ use crate::delivery;
 use crate::error::Discard;
 use crate::event::Event;
 use crate::interface::InterfaceState;
-use crate::peer::{PeerId, Whereabouts};
+use crate::peer::{Inbound as Association, PeerId, Whereabouts};
 use crate::trace::System;
 use crate::traffic_class;
 use crate::tunnel::{TunnelId, TunnelMode};
@@ -34,6 +34,37 @@ pub struct Inbound {
     pub traffic_class: u8,
 }
 
+/// What a security association believed, with what the node must know of the association then.
+pub(super) struct Authentic {
+    spi: u32,
+    peer: PeerId,
+    mode: Mode,
+    selectors: Selectors,
+    opened: Opened,
+    /// No packet with a higher sequence number was received.
+    newest: bool,
+    /// A successor has just become due.
+    soft_expired: bool,
+}
+
+impl Authentic {
+    pub(super) fn new(spi: u32, inbound: &mut Association, opened: Opened) -> Self {
+        let newest = match &opened {
+            Opened::Payload(payload) => payload.sequence == inbound.sa.highest_sequence(),
+            Opened::Dummy => false,
+        };
+        Self {
+            spi,
+            peer: inbound.peer,
+            mode: inbound.association.mode,
+            selectors: inbound.association.selectors,
+            opened,
+            newest,
+            soft_expired: inbound.wants_successor(),
+        }
+    }
+}
+
 impl Node {
     /// A packet from the underlay: what follows the IP header, or the UDP header where there is one.
     ///
@@ -49,17 +80,21 @@ impl Node {
         data: &mut [u8],
     ) -> Result<Option<Inbound>, Discard> {
         let now = self.latest.observe(now);
-        self.counters.received = self.counters.received.saturating_add(1);
         let outcome = match underlay.transport {
             Transport::Isakmp => self.handle_isakmp(now, underlay, data),
             Transport::NatT => self.handle_nat_t(now, underlay, data),
             Transport::Esp => self.handle_esp(now, underlay, data),
             Transport::Gre => self.handle_clear_gre(now, underlay, data),
         };
+        self.count_received(&outcome);
+        outcome
+    }
+
+    pub(super) fn count_received<T>(&mut self, outcome: &Result<T, Discard>) {
+        self.counters.received = self.counters.received.saturating_add(1);
         if outcome.is_err() {
             self.counters.discarded = self.counters.discarded.saturating_add(1);
         }
-        outcome
     }
 
     fn handle_nat_t(
@@ -106,19 +141,23 @@ impl Node {
         };
         let spi = u32::from_be_bytes(spi);
         let Some(inbound) = self.inbound.get_mut(&spi) else {
-            self.counters.unknown_spi = self.counters.unknown_spi.saturating_add(1);
-            return self.tell_invalid_spi(now, underlay, spi);
+            return self.handle_unknown_spi(now, underlay, spi);
         };
         let whole = 0..data.len();
         let opened = inbound.sa.open(data, whole)?;
-        let id = inbound.peer;
-        let association = &inbound.association;
-        let (mode, selectors) = (association.mode, association.selectors);
-        let soft_expired = inbound.wants_successor();
-        let newest = match &opened {
-            Opened::Payload(payload) => payload.sequence == inbound.sa.highest_sequence(),
-            Opened::Dummy => false,
-        };
+        let authentic = Authentic::new(spi, inbound, opened);
+        self.handle_authentic(now, underlay, authentic, data)
+    }
+
+    /// What an association believed.
+    pub(super) fn handle_authentic(
+        &mut self,
+        now: Instant,
+        underlay: Underlay,
+        authentic: Authentic,
+        data: &mut [u8],
+    ) -> Result<Option<Inbound>, Discard> {
+        let Authentic { spi, peer: id, mode, selectors, opened, newest, soft_expired } = authentic;
         if let Some(peer) = self.peers.get(&id)
             && let Some(ike) = peer.ike
         {
@@ -163,13 +202,14 @@ impl Node {
 
     /// A peer that we share a phase 1 with sends on an association that we do not have: it is told,
     /// since our delete was lost. The packet proves nothing, so it is told seldom.
-    fn tell_invalid_spi(
+    pub(super) fn handle_unknown_spi(
         &mut self,
         now: Instant,
         underlay: Underlay,
         spi: u32,
     ) -> Result<Option<Inbound>, Discard> {
         const PAUSE: Duration = Duration::from_secs(10);
+        self.counters.unknown_spi = self.counters.unknown_spi.saturating_add(1);
         let unknown = Err(Discard::UnknownSpi { spi });
         let Some(ike) = self.session_at(underlay) else { return unknown };
         let Some(session) = self.sessions.get_mut(&ike) else { return unknown };

@@ -1,6 +1,7 @@
 //! The node: one ISAKMP endpoint, one NHRP endpoint for each tunnel, and the tables between them.
 
 mod access;
+mod batch;
 mod inbound;
 mod outbound;
 mod path_mtu;
@@ -8,6 +9,7 @@ mod protection;
 mod resolution;
 
 pub use access::TableSizes;
+pub use batch::{Incoming, Outgoing};
 pub use inbound::Inbound;
 pub use outbound::{NextHop, Outbound};
 pub(crate) use protection::esp_transform;

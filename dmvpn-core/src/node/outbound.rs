@@ -3,7 +3,8 @@
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 
-use dmvpn_esp::{NextHeader, SealError};
+use chacha20::ChaCha20Rng;
+use dmvpn_esp::{NextHeader, OutboundSa, SealError};
 use dmvpn_gre::ProtocolType;
 use dmvpn_isakmp::Mode;
 use dmvpn_time::Instant;
@@ -44,6 +45,37 @@ pub(super) struct Carried {
     pub(super) range: Range<usize>,
 }
 
+/// A packet with its headers on, sealed or as far as it is wanted.
+pub(super) struct Encapsulated<P> {
+    pub(super) peer: PeerId,
+    pub(super) underlay: Underlay,
+    pub(super) packet: P,
+}
+
+/// How far a packet is sealed where it is encapsulated. What needs no sealing is a range at once.
+pub(super) trait Sealing: From<Range<usize>> {
+    fn seal(
+        sa: &mut OutboundSa,
+        rng: &mut ChaCha20Rng,
+        next_header: NextHeader,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Self, SealError>;
+}
+
+/// At once: this is where it lies.
+impl Sealing for Range<usize> {
+    fn seal(
+        sa: &mut OutboundSa,
+        rng: &mut ChaCha20Rng,
+        next_header: NextHeader,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Self, SealError> {
+        sa.seal(rng, next_header, buffer, payload)
+    }
+}
+
 impl Node {
     /// Sends an IPv4 or IPv6 packet through a tunnel. It is encapsulated and encrypted in place:
     /// [`MAX_HEADROOM`](Self::MAX_HEADROOM) octets in front of it and
@@ -61,6 +93,31 @@ impl Node {
         packet: Range<usize>,
     ) -> Result<Outbound, SendError> {
         let now = self.latest.observe(now);
+        let outcome = self.forward(now, id, next_hop, buffer, packet);
+        if core::mem::take(&mut self.unsettled) {
+            self.settle(now);
+        }
+        let Encapsulated { underlay, packet, .. } = outcome?;
+        self.count_sent(id);
+        Ok(Outbound { underlay, packet })
+    }
+
+    pub(super) fn count_sent(&mut self, id: TunnelId) {
+        if let Some(tunnel) = self.tunnels.get_mut(&id) {
+            tunnel.counters.sent = tunnel.counters.sent.saturating_add(1);
+        }
+    }
+
+    /// Finds the next hop and encapsulates a packet for it. What that caused in the children is
+    /// theirs until [`settle`](Self::settle).
+    pub(super) fn forward<P: Sealing>(
+        &mut self,
+        now: Instant,
+        id: TunnelId,
+        next_hop: NextHop,
+        buffer: &mut [u8],
+        packet: Range<usize>,
+    ) -> Result<Encapsulated<P>, SendError> {
         let Some(tunnel) = self.tunnels.get_mut(&id) else { return Err(SendError::NoTunnel(id)) };
         if tunnel.interface != InterfaceState::Up {
             return Err(SendError::InterfaceDown(id));
@@ -85,15 +142,7 @@ impl Node {
         }
         let peer = self.peer_towards(now, id, next_hop)?;
         let carried = Carried { protocol, traffic_class: class, range: packet };
-        let outbound = self.encapsulate(now, id, peer, carried, buffer);
-        if core::mem::take(&mut self.unsettled) {
-            self.settle(now);
-        }
-        let outbound = outbound?;
-        if let Some(tunnel) = self.tunnels.get_mut(&id) {
-            tunnel.counters.sent = tunnel.counters.sent.saturating_add(1);
-        }
-        Ok(outbound)
+        self.encapsulate(now, id, peer, carried, buffer)
     }
 
     /// The next peer that gets a copy of a multicast packet, in a fixed order: start with `None`,
@@ -164,14 +213,14 @@ impl Node {
     }
 
     /// GRE around `payload`, and ESP around GRE, where the tunnel is protected.
-    pub(super) fn encapsulate(
+    pub(super) fn encapsulate<P: Sealing>(
         &mut self,
         now: Instant,
         id: TunnelId,
         peer_id: PeerId,
         carried: Carried,
         buffer: &mut [u8],
-    ) -> Result<Outbound, SendError> {
+    ) -> Result<Encapsulated<P>, SendError> {
         let Carried { protocol, traffic_class: class, range: payload } = carried;
         let Some(tunnel) = self.tunnels.get_mut(&id) else { return Err(SendError::NoTunnel(id)) };
         let Some(peer) = self.peers.get_mut(&peer_id) else {
@@ -184,7 +233,8 @@ impl Node {
                 delivery::header_len(peer.whereabouts.remote).saturating_add(tunnel.gre.headroom());
             fits(length, path_mtu.saturating_sub(overhead))?;
             let gre = encapsulate_gre(&mut tunnel.gre, protocol, buffer, payload)?;
-            return Ok(Outbound {
+            return Ok(Encapsulated {
+                peer: peer_id,
                 underlay: Underlay {
                     transport: Transport::Gre,
                     local: SocketAddr::new(peer.whereabouts.local, 0),
@@ -192,7 +242,7 @@ impl Node {
                     traffic_class: class,
                     dont_fragment: false,
                 },
-                packet: gre,
+                packet: gre.into(),
             });
         }
         // Fail closed: without an association nothing leaves, and a negotiation starts.
@@ -238,7 +288,8 @@ impl Node {
                 (start..gre.end, next_header)
             }
         };
-        let sealed = outbound.sa.seal(&mut self.rng, NextHeader(next_header), buffer, inner);
+        let next_header = NextHeader(next_header);
+        let sealed = P::seal(&mut outbound.sa, &mut self.rng, next_header, buffer, inner);
         let spi = outbound.spi;
         let successor = outbound.wants_successor();
         let whereabouts = peer.whereabouts;
@@ -261,7 +312,8 @@ impl Node {
             }
         }
         let packet = sealed?;
-        Ok(Outbound {
+        Ok(Encapsulated {
+            peer: peer_id,
             underlay: Underlay {
                 transport,
                 local,

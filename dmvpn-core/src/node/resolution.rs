@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::ops::Range;
 
 use bytes::Bytes;
 use dmvpn_gre::ProtocolType;
@@ -11,7 +12,7 @@ use dmvpn_nhrp::{Link, LinkId};
 use dmvpn_time::Instant;
 
 use super::Node;
-use super::outbound::Carried;
+use super::outbound::{Carried, Encapsulated};
 use crate::error::Discard;
 use crate::event::Event;
 use crate::peer::{PeerId, Whereabouts};
@@ -172,13 +173,10 @@ impl Node {
             range: start..end,
         };
         let outbound = self.encapsulate(now, id, peer, carried, &mut buffer);
-        if let Ok(outbound) = outbound
-            && let Some(sealed) = buffer.get(outbound.packet)
+        if let Ok(Encapsulated { underlay, packet, .. }) = outbound
+            && let Some(sealed) = buffer.get::<Range<usize>>(packet)
         {
-            self.transmit(Transmit {
-                underlay: outbound.underlay,
-                packet: Bytes::copy_from_slice(sealed),
-            });
+            self.transmit(Transmit { underlay, packet: Bytes::copy_from_slice(sealed) });
         }
     }
 }

@@ -68,8 +68,14 @@ pub trait Cipher: Any + Send + Sync {
     /// The algorithm failed; the lengths are this crate's duty.
     fn decrypt(&self, iv: &[u8], blocks: &mut [u8]) -> Result<(), Fault>;
 
+    /// Whether several packets beside each other are faster than one after the other, so that it is
+    /// worth to wait for some.
+    fn batches(&self) -> bool {
+        false
+    }
+
     /// Encrypts the first of `jobs`, which is one of its own, and beside it as many of the others as it can; each of those that it did has an
-    /// outcome then. A cipher that gains from several packets at once finds its like among the others by
+    /// outcome then. A cipher that [batches](Self::batches) finds its like among the others by
     /// [`EncryptJob::cipher_as`].
     fn encrypt_beside(&self, jobs: &mut [EncryptJob<'_>]) {
         if let Some(first) = jobs.first_mut() {

@@ -137,6 +137,10 @@ impl Cipher for TripleDesCbc {
         self.0.cbc_decrypt(iv, blocks).map_err(|_length| Fault)
     }
 
+    fn batches(&self) -> bool {
+        true
+    }
+
     fn encrypt_beside(&self, jobs: &mut [EncryptJob<'_>]) {
         let mut packets = ArrayVec::<_, BESIDE>::new();
         for job in jobs.iter_mut().filter(|job| job.outcome().is_none()) {
