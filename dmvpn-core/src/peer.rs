@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
@@ -70,8 +71,9 @@ pub(crate) struct Peer {
     pub(crate) waiting: BTreeMap<u32, Box<Outbound>>,
     /// SPIs of the associations that packets come in on.
     pub(crate) inbound: BTreeSet<u32>,
-    /// GRE's receiving state on each tunnel, so that a data packet finds it there.
-    pub(crate) flows: BTreeMap<TunnelId, dmvpn_gre::Receiver>,
+    /// GRE's receiving state on each tunnel, so that a data packet finds it there. They are few: the
+    /// tunnels that share a protection, and nearly always one.
+    pub(crate) flows: Vec<(TunnelId, dmvpn_gre::Receiver)>,
     pub(crate) path_mtu: u16,
     /// What the path MTU is again when ICMP's word is too old.
     pub(crate) lasting_path_mtu: u16,
@@ -80,7 +82,7 @@ pub(crate) struct Peer {
     /// Since when GRE can pass.
     pub(crate) up_since: Option<Instant>,
     /// What associations of the past counted, and what happened without one.
-    pub(crate) counters: dmvpn_esp::Counters,
+    counters: Option<Box<dmvpn_esp::Counters>>,
 }
 
 /// An association that packets go out on.
@@ -141,17 +143,55 @@ impl Peer {
             outbound: None,
             waiting: BTreeMap::new(),
             inbound: BTreeSet::new(),
-            flows: BTreeMap::new(),
+            flows: Vec::new(),
             path_mtu,
             lasting_path_mtu: path_mtu,
             bindings: 0,
             up_since: None,
-            counters: dmvpn_esp::Counters::default(),
+            counters: None,
         }
     }
 
     pub(crate) const fn remote(&self) -> SocketAddr {
         SocketAddr::new(self.whereabouts.remote, self.whereabouts.port)
+    }
+
+    /// Takes part in a tunnel, whose packets carry `key`.
+    pub(crate) fn join(&mut self, id: TunnelId, key: Option<u32>) {
+        if !self.is_in(id) {
+            self.flows.reserve_exact(1);
+            self.flows.push((id, dmvpn_gre::Receiver::new(key)));
+        }
+    }
+
+    pub(crate) fn leave(&mut self, id: TunnelId) {
+        self.flows.retain(|(tunnel, _)| *tunnel != id);
+    }
+
+    pub(crate) fn is_in(&self, id: TunnelId) -> bool {
+        self.flows.iter().any(|(tunnel, _)| *tunnel == id)
+    }
+
+    pub(crate) fn flow_mut(&mut self, id: TunnelId) -> Option<&mut dmvpn_gre::Receiver> {
+        self.flows.iter_mut().find(|(tunnel, _)| *tunnel == id).map(|(_, flow)| flow)
+    }
+
+    /// What associations of the past counted, and what happened without one.
+    pub(crate) fn past_counters(&self) -> dmvpn_esp::Counters {
+        self.counters.as_deref().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn past_counters_mut(&mut self) -> &mut dmvpn_esp::Counters {
+        self.counters.get_or_insert_default()
+    }
+
+    /// Takes an association out of those that wait. A map that has become empty would keep its memory.
+    pub(crate) fn take_waiting(&mut self, spi: u32) -> Option<Box<Outbound>> {
+        let taken = self.waiting.remove(&spi);
+        if self.waiting.is_empty() {
+            self.waiting = BTreeMap::new();
+        }
+        taken
     }
 
     /// Nothing holds it any more: it may be forgotten.

@@ -242,6 +242,15 @@ pub(crate) struct Established {
 }
 
 impl Established {
+    /// Takes a quick mode out of the table. One that has become empty would keep its memory.
+    pub(crate) fn forget_quick_mode(&mut self, id: MessageId) -> Option<Box<QuickMode>> {
+        let forgotten = self.quick_modes.remove(&id);
+        if self.quick_modes.is_empty() {
+            self.quick_modes = BTreeMap::new();
+        }
+        forgotten
+    }
+
     /// The address that a peer behind a NAT is seen at, where its identity is an inside address that
     /// anybody behind another NAT may have as well.
     pub(crate) fn outside_address(&self, sa: &Negotiation) -> Option<IpAddr> {

@@ -93,7 +93,7 @@ impl Node {
 
     /// The counters of a peer: associations of the past and the present.
     pub(crate) fn peer_counters(&self, peer: &Peer) -> dmvpn_esp::Counters {
-        let mut counters = peer.counters;
+        let mut counters = peer.past_counters();
         for inbound in peer.inbound.iter().filter_map(|spi| self.inbound.get(spi)) {
             counters += inbound.sa.counters();
         }

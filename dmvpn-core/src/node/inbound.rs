@@ -187,8 +187,8 @@ impl Node {
         };
         let Some(gre) = gre else {
             if let Some(peer) = self.peers.get_mut(&id) {
-                peer.counters.invalid_identity_receive =
-                    peer.counters.invalid_identity_receive.saturating_add(1);
+                let counter = &mut peer.past_counters_mut().invalid_identity_receive;
+                *counter = counter.saturating_add(1);
             }
             return Err(Discard::WrongTraffic { protocol: next_header.0 });
         };
@@ -285,7 +285,7 @@ impl Node {
         if tunnel.interface == InterfaceState::AdministrativelyDown {
             return Err(Discard::InterfaceDown(id));
         }
-        let Some(flow) = self.peers.get_mut(&peer).and_then(|peer| peer.flows.get_mut(&id)) else {
+        let Some(flow) = self.peers.get_mut(&peer).and_then(|peer| peer.flow_mut(id)) else {
             return Err(Discard::InterfaceDown(id));
         };
         let received = flow.decapsulate(data, gre)?;

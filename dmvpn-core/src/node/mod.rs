@@ -635,7 +635,7 @@ impl Node {
         let mut peer = Peer::new(whereabouts, self.config.path_mtu);
         for tunnel in self.tunnels_of(whereabouts.protection) {
             if let Some(tunnel_config) = self.tunnels.get(&tunnel).map(|tunnel| &tunnel.config) {
-                peer.flows.insert(tunnel, dmvpn_gre::Receiver::new(tunnel_config.key));
+                peer.join(tunnel, tunnel_config.key);
             }
         }
         self.peers.insert(id, Box::new(peer));
@@ -660,7 +660,7 @@ impl Node {
     fn join_flow(&mut self, peer: PeerId, id: TunnelId) {
         let key = self.tunnels.get(&id).and_then(|tunnel| tunnel.config.key);
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.flows.entry(id).or_insert_with(|| dmvpn_gre::Receiver::new(key));
+            peer.join(id, key);
         }
     }
 
@@ -669,14 +669,12 @@ impl Node {
         let peers: alloc::vec::Vec<PeerId> = self
             .peers
             .iter()
-            .filter(|(_, peer)| {
-                peer.whereabouts.protection.is_none() && peer.flows.contains_key(&id)
-            })
+            .filter(|(_, peer)| peer.whereabouts.protection.is_none() && peer.is_in(id))
             .map(|(id, _)| *id)
             .collect();
         for peer in peers {
             if let Some(entry) = self.peers.get_mut(&peer) {
-                entry.flows.remove(&id);
+                entry.leave(id);
                 if entry.flows.is_empty() {
                     entry.wanted = false;
                     entry.bindings = 0;

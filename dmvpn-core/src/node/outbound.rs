@@ -174,7 +174,7 @@ impl Node {
         let address = match next_hop {
             NextHop::Peer(peer) => {
                 // A peer of another tunnel may have another protection, or none.
-                let known = self.peers.get(&peer).is_some_and(|peer| peer.flows.contains_key(&id));
+                let known = self.peers.get(&peer).is_some_and(|peer| peer.is_in(id));
                 return known.then_some(peer).ok_or(SendError::NoPeer(peer));
             }
             NextHop::Protocol(address) => address,
@@ -247,7 +247,8 @@ impl Node {
         }
         // Fail closed: without an association nothing leaves, and a negotiation starts.
         let Some(outbound) = peer.outbound.as_mut() else {
-            peer.counters.no_sa_send = peer.counters.no_sa_send.saturating_add(1);
+            let counter = &mut peer.past_counters_mut().no_sa_send;
+            *counter = counter.saturating_add(1);
             tunnel.counters.no_sa = tunnel.counters.no_sa.saturating_add(1);
             self.open(now, peer_id);
             self.unsettled = true;

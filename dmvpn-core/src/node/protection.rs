@@ -58,7 +58,7 @@ impl Node {
         let last = group.tunnels.is_empty();
         for peer in self.peers_of(protection) {
             if let Some(entry) = self.peers.get_mut(&peer) {
-                entry.flows.remove(&id);
+                entry.leave(id);
                 if last {
                     entry.wanted = false;
                     entry.bindings = 0;
@@ -169,7 +169,9 @@ impl Node {
         }
         let Some(peer) = self.peers.get_mut(&before) else { return };
         peer.wanted |= twin.wanted;
-        peer.flows.extend(twin.flows);
+        for (tunnel, flow) in twin.flows {
+            peer.join(tunnel, flow.key());
+        }
         let open = peer.socket == SocketState::Open;
         if let Some((session, protection)) = twin.ike.zip(twin.whereabouts.protection)
             && let Some(session) = self.sessions.get_mut(&session)
@@ -374,7 +376,7 @@ impl Node {
             return;
         };
         let Some(peer) = self.peers.get_mut(id) else { return };
-        let Some(outbound) = peer.waiting.remove(&spi) else { return };
+        let Some(outbound) = peer.take_waiting(spi) else { return };
         if let Some(before) = peer.outbound.replace(outbound) {
             // Its end will be announced later; nothing goes out on it any more.
             peer.waiting.insert(before.spi, before);
@@ -394,7 +396,7 @@ impl Node {
                 let Some(inbound) = self.inbound.remove(&spi) else { return };
                 let Some(peer) = self.peers.get_mut(&inbound.peer) else { return };
                 peer.inbound.remove(&spi);
-                peer.counters += inbound.sa.counters();
+                *peer.past_counters_mut() += inbound.sa.counters();
                 inbound.peer
             }
             Direction::Outbound => {
@@ -407,9 +409,9 @@ impl Node {
                 };
                 let Some(id) = session.peers.values().find(holds).copied() else { return };
                 let Some(peer) = self.peers.get_mut(&id) else { return };
-                let gone = peer.waiting.remove(&spi).or_else(|| peer.outbound.take());
+                let gone = peer.take_waiting(spi).or_else(|| peer.outbound.take());
                 if let Some(gone) = gone {
-                    peer.counters += gone.sa.counters();
+                    *peer.past_counters_mut() += gone.sa.counters();
                 }
                 id
             }
@@ -517,7 +519,7 @@ impl Node {
         if first {
             peer.up_since = Some(now);
             // RFC 2890 §2.2: a tunnel that is established anew counts anew.
-            peer.flows.values_mut().for_each(dmvpn_gre::Receiver::reset_sequence);
+            peer.flows.iter_mut().for_each(|(_, flow)| flow.reset_sequence());
         }
         let remote = peer.remote();
         let identity = peer.identity.clone();

@@ -350,7 +350,7 @@ impl Endpoint {
         // As many as the limit, and those under way: a few.
         let excess = complete.clone().count() >= negotiation.config.limits.remembered_quick_modes;
         let Some(oldest) = complete.filter(|_| excess).min_by_key(ends) else { return };
-        established.quick_modes.remove(&oldest);
+        established.forget_quick_mode(oldest);
         timers.cancel(&Timer::QuickModeEnd(id, oldest));
         let counter = &mut self.output.counters.quick_modes_forgotten;
         *counter = counter.saturating_add(1);
@@ -403,7 +403,7 @@ impl Endpoint {
         else {
             return Err(Discard::StaleJob);
         };
-        let Some(quick_mode) = established.quick_modes.remove(&message_id) else {
+        let Some(quick_mode) = established.forget_quick_mode(message_id) else {
             return Err(Discard::StaleJob);
         };
         // Each job computes what its state asks for.
@@ -423,7 +423,7 @@ impl Endpoint {
         else {
             return;
         };
-        let Some(quick_mode) = established.quick_modes.remove(&message_id) else { return };
+        let Some(quick_mode) = established.forget_quick_mode(message_id) else { return };
         if !quick_mode.complete() {
             let reason = NodeEnd::Failed(reason);
             let record = Trace::NodeDeleted { message_id, error: true, reason };
