@@ -99,6 +99,8 @@ pub(crate) struct Inbound {
     pub(crate) peer: PeerId,
     pub(crate) association: Association,
     pub(crate) sa: dmvpn_esp::InboundSa,
+    /// Whether a packet has come in on it.
+    pub(crate) in_use: bool,
 }
 
 /// What is the same for both directions of a pair.

@@ -270,6 +270,11 @@ pub struct Rekeying {
     /// this, drawn when the SA comes up. The other side waits for half of this before the end, so
     /// that the two seldom start at once. Never more than half of the lifetime.
     pub margin: Duration,
+    /// How long the initiator of a re-keying still sends on the old SA after QM3, unless the peer
+    /// sends on the new one before. Nothing acknowledges QM3 (RFC 2409 §5.5): the peer may not have
+    /// got it yet, and not every peer takes packets on an SA before. Never longer than half of what is
+    /// left of the old SA, nor than a second if that is near its volume limit.
+    pub overlap: Duration,
     /// How long a replaced SA stays, for packets on the way.
     pub grace: Duration,
     /// Per cent of the volume limit at which an SA is re-keyed.
@@ -283,6 +288,7 @@ impl Default for Rekeying {
     fn default() -> Self {
         Self {
             margin: Duration::from_secs(60),
+            overlap: Duration::from_secs(10),
             grace: Duration::from_secs(30),
             volume_percent: 90,
             volume_jitter_percent: 3,

@@ -412,20 +412,32 @@ impl Endpoint {
         }
     }
 
+    /// An inbound SA opened its first packet: the peer has the pair and sends on it. Until then the
+    /// initiator of a re-keying sends on the old pair, for [`Rekeying::overlap`](crate::Rekeying)
+    /// at most. Calling it again does nothing.
+    pub fn handle_first_traffic(&mut self, now: Instant, peer: PeerId, spi: u32) {
+        self.observe(now);
+        self.first_traffic(peer, spi);
+    }
+
     /// An SA of the peer reached its soft volume limit: re-key. `spi` is the inbound or the
     /// outbound one.
     pub fn handle_soft_expire(&mut self, now: Instant, peer: PeerId, spi: u32) {
         self.observe(now);
         if let Some(spi) = self.child_with(peer, spi) {
+            self.mark_nearly_used_up(spi);
             self.rekey_child(spi);
         }
     }
 
-    /// An SA of the peer reached its hard volume limit: both SAs of the pair are removed. `spi`
-    /// is the inbound or the outbound one.
+    /// An SA of the peer reached its hard volume limit: both SAs of the pair are removed, unless
+    /// another is there to take its place. `spi` is the inbound or the outbound one.
     pub fn handle_hard_expire(&mut self, now: Instant, peer: PeerId, spi: u32) {
         self.observe(now);
         if let Some(spi) = self.child_with(peer, spi) {
+            if let Some(successor) = self.successor(peer, spi) {
+                return self.enable(successor);
+            }
             let reason = CloseReason::VolumeExpired;
             self.delete_children(peer, &[spi], reason);
             self.reap_peer(peer, reason);

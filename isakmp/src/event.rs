@@ -29,7 +29,8 @@ pub enum Event {
     /// Install this SA. Inbound SAs are usable at once; an outbound SA waits for
     /// [`Event::EnableOutbound`].
     InstallSa(InstallSa),
-    /// Send with this outbound SA from now on, in place of the one used before.
+    /// Send with this outbound SA from now on, in place of the one used before. Of a re-keying it
+    /// comes after [`Event::InstallSa`], when the peer is known or supposed to have it.
     EnableOutbound {
         /// The peer.
         peer: PeerId,

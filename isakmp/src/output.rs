@@ -35,6 +35,9 @@ pub(crate) enum Timer {
     QuickModeEnd(SaId, MessageId),
     /// A phase 2 SA is to be negotiated anew.
     ChildRekey(u32),
+    /// The outbound SA of a re-keying that we started is used from now on, whether the peer has
+    /// shown that it has it or not.
+    ChildEnable(u32),
     /// A phase 2 SA ends.
     ChildExpire(u32),
     /// Quick modes have waited for aggressive mode's last message to arrive.

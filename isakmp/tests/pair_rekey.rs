@@ -163,7 +163,7 @@ fn the_volume_limit_rekeys_and_then_removes() {
     let now = pair.now;
     pair.hosts[0].endpoint.handle_soft_expire(now, peer, first);
     pair.hosts[0].endpoint.handle_soft_expire(now, peer, first);
-    pair.run_for(Duration::from_secs(5));
+    pair.run_for(Duration::from_secs(15));
     let second = pair.hosts[0].outbound[&peer];
     assert_ne!(first, second);
     let replaced = pair.hosts[0].events.iter().filter_map(|event| match event {

@@ -16,7 +16,7 @@ use dmvpn_time::Instant;
 
 use super::Node;
 use super::inbound::{Authentic, Inbound};
-use super::outbound::{Encapsulated, NextHop, Outbound, Sealing};
+use super::outbound::{Encapsulated, NextHop, Outbound, Sealing, is_used_up};
 use crate::error::{Discard, SendError};
 use crate::peer::PeerId;
 use crate::tunnel::TunnelId;
@@ -142,12 +142,19 @@ impl Node {
             for at in 0..batch.len() {
                 let Some(outgoing) = batch.get_mut(at) else { break };
                 self.start_sending(now, outgoing);
-                if mem::take(&mut self.unsettled) {
+                let mut again = matches!(outgoing.outcome(), Some(Err(error)) if is_used_up(error));
+                while mem::take(&mut self.unsettled) {
                     // What settles may take away the associations of those before.
                     let here = at.saturating_add(1);
                     self.seal_together(batch.get_mut(sealed..here).unwrap_or_default());
                     sealed = here;
                     self.settle(now);
+                    if mem::take(&mut again)
+                        && let Some(outgoing) = batch.get_mut(at)
+                    {
+                        self.start_sending(now, outgoing);
+                        sealed = at;
+                    }
                 }
             }
             self.seal_together(batch.get_mut(sealed..).unwrap_or_default());

@@ -43,6 +43,8 @@ pub(super) struct Authentic {
     opened: Opened,
     /// No packet with a higher sequence number was received.
     newest: bool,
+    /// Nothing came in on it before.
+    first: bool,
     /// A successor has just become due.
     soft_expired: bool,
 }
@@ -60,6 +62,7 @@ impl Authentic {
             selectors: inbound.association.selectors,
             opened,
             newest,
+            first: !core::mem::replace(&mut inbound.in_use, true),
             soft_expired: inbound.wants_successor(),
         }
     }
@@ -157,7 +160,8 @@ impl Node {
         authentic: Authentic,
         data: &mut [u8],
     ) -> Result<Option<Inbound>, Discard> {
-        let Authentic { spi, peer: id, mode, selectors, opened, newest, soft_expired } = authentic;
+        let Authentic { spi, peer: id, mode, selectors, opened, newest, first, soft_expired } =
+            authentic;
         if let Some(peer) = self.peers.get(&id)
             && let Some(ike) = peer.ike
         {
@@ -167,6 +171,10 @@ impl Node {
             let in_udp = underlay.transport == Transport::NatT && peer.whereabouts.port != 0;
             if newest && in_udp && peer.remote() != underlay.remote {
                 self.isakmp.handle_moved(now, ike, underlay.remote);
+                self.settle(now);
+            }
+            if first {
+                self.isakmp.handle_first_traffic(now, ike, spi);
                 self.settle(now);
             }
             if soft_expired {

@@ -93,9 +93,13 @@ impl Node {
         packet: Range<usize>,
     ) -> Result<Outbound, SendError> {
         let now = self.latest.observe(now);
-        let outcome = self.forward(now, id, next_hop, buffer, packet);
-        if core::mem::take(&mut self.unsettled) {
+        let mut outcome = self.forward(now, id, next_hop, buffer, packet.clone());
+        let mut again = outcome.as_ref().is_err_and(is_used_up);
+        while core::mem::take(&mut self.unsettled) {
             self.settle(now);
+            if core::mem::take(&mut again) {
+                outcome = self.forward(now, id, next_hop, buffer, packet.clone());
+            }
         }
         let Encapsulated { underlay, packet, .. } = outcome?;
         self.count_sent(id);
@@ -305,9 +309,7 @@ impl Node {
                 self.isakmp.handle_soft_expire(now, ike, spi);
                 self.unsettled = true;
             }
-            if let Err(SealError::LifetimeExpired { .. } | SealError::SequenceExhausted { .. }) =
-                sealed
-            {
+            if sealed.as_ref().is_err_and(|error| is_used_up(&(*error).into())) {
                 self.isakmp.handle_hard_expire(now, ike, spi);
                 self.unsettled = true;
             }
@@ -325,6 +327,15 @@ impl Node {
             packet,
         })
     }
+}
+
+/// Whether an association has sealed all that it may (RFC 4303 §3.3.3, RFC 4301 §4.4.2.1). Key
+/// management has heard of it; once that is settled, a successor may have taken its place.
+pub(super) const fn is_used_up(error: &SendError) -> bool {
+    matches!(
+        error,
+        SendError::Esp(SealError::LifetimeExpired { .. } | SealError::SequenceExhausted { .. })
+    )
 }
 
 fn fits(length: usize, room: usize) -> Result<(), SendError> {

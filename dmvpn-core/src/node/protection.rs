@@ -278,7 +278,7 @@ impl Node {
                     return None;
                 };
                 peer.inbound.insert(install.spi);
-                let inbound = Inbound { peer: id, association, sa };
+                let inbound = Inbound { peer: id, association, sa, in_use: false };
                 self.inbound.insert(install.spi, Box::new(inbound));
             }
             Direction::Outbound => {

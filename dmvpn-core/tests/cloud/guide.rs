@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use dmvpn_core::isakmp::crypto::{Group, HashAlgorithm, Provider};
 use dmvpn_core::isakmp::{
-    self, DeadPeerDetection, Encryption, EspProposal, NatTraversal, Policy, PreSharedKey,
+    self, DeadPeerDetection, Encryption, EspProposal, NatTraversal, Policy, PreSharedKey, Rekeying,
 };
 use dmvpn_core::nhrp::{self, NextHopServer, Prefix, StaticMap, wire};
 use dmvpn_core::{Config, InterfaceState, IpsecProfile, TunnelConfig, TunnelId, TunnelMode, esp};
@@ -30,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) profile: Option<IpsecProfile>,
     pub(crate) dead_peer_detection: Option<DeadPeerDetection>,
+    pub(crate) rekeying: Rekeying,
     pub(crate) nat_traversal: NatTraversal,
     pub(crate) nhrp_authentication: &'static str,
     pub(crate) holding_time: u16,
@@ -55,6 +56,7 @@ impl Default for Settings {
                 ..IpsecProfile::new("DMVPN-IPSEC")
             }),
             dead_peer_detection: None,
+            rekeying: Rekeying::default(),
             nat_traversal: NatTraversal::default(),
             nhrp_authentication: "NHRPAUTH",
             holding_time: 7200,
@@ -79,6 +81,7 @@ impl Settings {
         let isakmp = isakmp::Config::builder(Provider::rustcrypto(), everybody.to_vec())
             .policies(vec![self.policy])
             .dead_peer_detection(self.dead_peer_detection)
+            .rekeying(self.rekeying)
             .nat_traversal(Some(self.nat_traversal))
             .jobs(self.jobs)
             .trace_capacity(trace)

@@ -14,6 +14,7 @@ use core::time::Duration;
 use chacha20::ChaCha20Rng;
 use dmvpn_core::cisco::Debug;
 use dmvpn_core::debug::Debug as Filter;
+use dmvpn_core::isakmp::Phase2View;
 use dmvpn_core::{
     Config, Event, Instant, NextHop, Node, SendError, Transmit, Transport, TunnelConfig, TunnelId,
     Underlay,
@@ -82,6 +83,9 @@ pub(crate) struct Router {
     pub(crate) delivered: Vec<Vec<u8>>,
     pub(crate) discards: u64,
     pub(crate) online: bool,
+    /// Its key management takes so long to answer, and its data plane has an inbound association
+    /// only with QM3, as a kernel beside a daemon does.
+    pub(crate) sluggish: Option<Duration>,
     restarts: u64,
 }
 
@@ -91,6 +95,9 @@ struct InFlight {
     underlay: Underlay,
     packet: Vec<u8>,
 }
+
+/// Says of a packet whether the network loses it.
+pub(crate) type Swallow = Box<dyn FnMut(&Underlay, &[u8]) -> bool>;
 
 pub(crate) struct Cloud {
     pub(crate) now: Instant,
@@ -102,6 +109,8 @@ pub(crate) struct Cloud {
     /// Whether any tunnel may send GRE in clear.
     pub(crate) clear_allowed: bool,
     pub(crate) underlay_packets: u64,
+    /// What else the network loses.
+    pub(crate) swallow: Option<Swallow>,
     nats: BTreeMap<IpAddr, Nat>,
     flights: BTreeMap<(Instant, u64), InFlight>,
     next_flight: u64,
@@ -125,6 +134,7 @@ impl Cloud {
             filter: Filter::dmvpn_all(),
             clear_allowed: false,
             underlay_packets: 0,
+            swallow: None,
             nats: BTreeMap::new(),
             flights: BTreeMap::new(),
             next_flight: 0,
@@ -149,6 +159,7 @@ impl Cloud {
             delivered: Vec::new(),
             discards: 0,
             online: true,
+            sluggish: None,
             restarts: 0,
         });
         self.drain(index);
@@ -255,6 +266,13 @@ impl Cloud {
         }
         let mut packet = flight.packet;
         self.last_activity = self.now;
+        if router.sluggish.is_some() && flight.underlay.transport == Transport::Esp {
+            let spi = packet.first_chunk().map(|spi| u32::from_be_bytes(*spi));
+            let usable = |pair: &Phase2View| pair.enabled && Some(pair.inbound_spi) == spi;
+            if !router.node.isakmp().phase2().any(|pair| usable(&pair)) {
+                return;
+            }
+        }
         match router.node.handle_packet(self.now, flight.underlay, &mut packet) {
             Ok(Some(inbound)) => router.delivered.push(packet[inbound.packet].to_vec()),
             Ok(None) => {}
@@ -305,6 +323,9 @@ impl Cloud {
         );
         let shows = packet.windows(MARKER.len()).any(|window| window == MARKER);
         assert!(self.clear_allowed || !shows, "an inner packet left readable");
+        if self.swallow.as_mut().is_some_and(|swallow| swallow(&underlay, &packet)) {
+            return;
+        }
         let Some(underlay) = self.translate(underlay) else { return };
         let Some(to) =
             self.routers.iter().position(|router| router.blueprint.address == underlay.remote.ip())
@@ -330,7 +351,12 @@ impl Cloud {
                 0 => 0,
                 most => self.dice.next_u64() % most,
             };
-            let at = self.now + self.faults.latency + Duration::from_micros(jitter);
+            let mut at = self.now + self.faults.latency + Duration::from_micros(jitter);
+            if let Some(more) = self.routers[to].sluggish
+                && seen.transport == Transport::Isakmp
+            {
+                at += more;
+            }
             self.flights.insert((at, self.next_flight), InFlight { to, underlay: seen, packet });
             self.next_flight += 1;
         }

@@ -20,6 +20,10 @@ use super::Endpoint;
 use super::peer::Wanted;
 use super::phase1::quarter;
 
+/// The longest that a pair near its volume limit is used beside its successor: what is left of it is
+/// soon used up.
+const OVERLAP_BY_VOLUME: Duration = Duration::from_secs(1);
+
 /// Wait before a failed re-keying is tried again.
 pub(super) const REKEY_RETRY: Duration = Duration::from_secs(10);
 
@@ -44,6 +48,8 @@ pub(super) struct Child {
     pub(super) enabled: bool,
     /// Whether a newer pair has taken its place.
     pub(super) superseded: bool,
+    /// Whether its soft volume limit was reached.
+    pub(super) nearly_used_up: bool,
 }
 
 impl Child {
@@ -89,6 +95,7 @@ impl Endpoint {
             in_udp,
             enabled: false,
             superseded: false,
+            nearly_used_up: false,
         };
         let encapsulation = installed.encapsulation(&path);
         // A peer that chooses the SPI of a pair that is still here does not have that any more.
@@ -159,7 +166,38 @@ impl Endpoint {
         let early = if child.role == Role::Initiator { early } else { quarter(early) };
         self.output.timers.set(Timer::ChildRekey(spi), now + life.saturating_sub(early));
         if child.role == Role::Initiator {
-            self.enable(id, spi);
+            self.enable_later(spi);
+        }
+    }
+
+    /// QM3 is on its way. If it is a re-keying, packets go out on the old SA until the peer sends on
+    /// the new one, or [`overlap`](crate::Rekeying::overlap) is over: nothing acknowledges QM3, and
+    /// what overtakes it could be lost.
+    pub(super) fn enable_later(&mut self, spi: u32) {
+        let Some(child) = self.children.get(&spi) else { return };
+        if child.enabled || child.role == Role::Responder {
+            return;
+        }
+        let peer = self.peers.get(&child.peer);
+        let in_use = peer.and_then(|peer| peer.sending.get(&child.protection));
+        let Some((old_spi, old)) = in_use.and_then(|spi| Some((*spi, self.children.get(spi)?)))
+        else {
+            return self.enable(spi);
+        };
+        let now = self.output.now;
+        let ends = self.output.timers.get(&Timer::ChildExpire(old_spi)).unwrap_or(now);
+        let half = ends.saturating_duration_since(now).checked_div(2).unwrap_or_default();
+        let most = self.output.config.rekeying.overlap.min(half);
+        let wait = if old.nearly_used_up { most.min(OVERLAP_BY_VOLUME) } else { most };
+        self.output.timers.set(Timer::ChildEnable(spi), now + wait);
+    }
+
+    /// A packet came in on a pair for the first time: the peer has it and sends on it.
+    ///
+    /// A responder may see that before QM3, which was lost or overtaken; it proves as much as QM3.
+    pub(super) fn first_traffic(&mut self, peer: PeerId, spi: u32) {
+        if self.children.get(&spi).is_some_and(|child| child.peer == peer) {
+            self.enable(spi);
         }
     }
 
@@ -203,31 +241,40 @@ impl Endpoint {
         }
     }
 
-    /// The outbound SA may be used from now on, in place of older ones.
-    pub(super) fn enable(&mut self, id: SaId, spi: u32) {
+    /// The outbound SA is used from now on, in place of older ones.
+    pub(super) fn enable(&mut self, spi: u32) {
         let Some(child) = self.children.get_mut(&spi) else { return };
-        child.enabled = true;
-        let (peer, protection, role) = (child.peer, child.protection, child.role);
-        let outbound = child.outbound_spi;
+        if core::mem::replace(&mut child.enabled, true) {
+            return;
+        }
+        let (peer_id, protection, role) = (child.peer, child.protection, child.role);
+        let (outbound, rekey_of) = (child.outbound_spi, child.rekey_of);
+        self.output.timers.cancel(&Timer::ChildEnable(spi));
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let path = peer.path;
         if role == Role::Responder {
-            self.trace_for(id, Trace::KeyEngineEvent);
-            self.trace_for(id, Trace::EnableOutbound { spi: outbound });
+            self.output.trace_on(&path, 0, Trace::KeyEngineEvent);
+            self.output.trace_on(&path, 0, Trace::EnableOutbound { spi: outbound });
         }
-        if let Some(remote) = self.peers.get(&peer).map(|peer| peer.path.remote.ip()) {
-            let current = Trace::CurrentOutbound { peer: remote, spi: outbound };
-            self.trace_for(id, current);
+        // A wish that the peer has fulfilled.
+        if role == Role::Responder
+            && peer.wanted.get(&protection).is_some_and(|wanted| wanted.rekey_of.is_none())
+        {
+            peer.wanted.remove(&protection);
         }
-        self.output.event(Event::EnableOutbound { peer, protection, spi: outbound });
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.sending.insert(protection, spi);
-            // A wish that the peer has fulfilled.
-            if role == Role::Responder
-                && peer.wanted.get(&protection).is_some_and(|wanted| wanted.rekey_of.is_none())
-            {
-                peer.wanted.remove(&protection);
-            }
-        }
+        // While ours waited, a pair that the peer initiated came into use.
+        let rival = role == Role::Initiator
+            && peer.sending.get(&protection).is_some_and(|in_use| Some(*in_use) != rekey_of);
         self.supersede(spi);
+        if rival && self.children.get(&spi).is_some_and(|child| child.superseded) {
+            return;
+        }
+        let current = Trace::CurrentOutbound { peer: path.remote.ip(), spi: outbound };
+        self.output.trace_on(&path, 0, current);
+        self.output.event(Event::EnableOutbound { peer: peer_id, protection, spi: outbound });
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.sending.insert(protection, spi);
+        }
     }
 
     /// Whether two pairs of a peer are for the same traffic. Between the ends of the path there is
@@ -284,7 +331,11 @@ impl Endpoint {
                 child.superseded = true;
             }
             self.output.timers.cancel(&Timer::ChildRekey(spi));
-            self.output.timers.set(Timer::ChildExpire(spi), now + grace);
+            // Sooner if its lifetime ends sooner.
+            let timer = Timer::ChildExpire(spi);
+            let end =
+                self.output.timers.get(&timer).map_or(now + grace, |end| end.min(now + grace));
+            self.output.timers.set(timer, end);
         }
         for spi in replaced {
             if let Some(child) = self.children.get_mut(&spi) {
@@ -297,7 +348,7 @@ impl Endpoint {
     /// Re-keys a pair.
     pub(super) fn rekey_child(&mut self, spi: u32) {
         let Some(child) = self.children.get(&spi) else { return };
-        if child.superseded || !child.enabled {
+        if child.superseded || !child.enabled || self.successor(child.peer, spi).is_some() {
             return;
         }
         let (peer, protection) = (child.peer, child.protection);
@@ -308,6 +359,20 @@ impl Endpoint {
         self.want(peer, protection, wanted);
     }
 
+    /// The pair that is to replace this one, if it is there already, though not in use yet.
+    pub(super) fn successor(&self, peer: PeerId, spi: u32) -> Option<u32> {
+        let replaces = |pair: &&u32| {
+            self.children.get(pair).is_some_and(|pair| pair.rekey_of == Some(spi) && !pair.enabled)
+        };
+        self.peers.get(&peer)?.children.iter().find(replaces).copied()
+    }
+
+    pub(super) fn mark_nearly_used_up(&mut self, spi: u32) {
+        if let Some(child) = self.children.get_mut(&spi) {
+            child.nearly_used_up = true;
+        }
+    }
+
     /// Removes a pair of SAs.
     pub(super) fn remove_child(&mut self, spi: u32, reason: CloseReason) {
         let Some(child) = self.children.remove(&spi) else { return };
@@ -315,9 +380,13 @@ impl Endpoint {
         if self.outbound.get(&(child.peer, child.outbound_spi)) == Some(&spi) {
             self.outbound.remove(&(child.peer, child.outbound_spi));
         }
-        self.output.timers.cancel(&Timer::ChildRekey(spi));
-        self.output.timers.cancel(&Timer::ChildExpire(spi));
+        for timer in [Timer::ChildRekey, Timer::ChildEnable, Timer::ChildExpire] {
+            self.output.timers.cancel(&timer(spi));
+        }
         let peer = child.peer;
+        if let Some(old) = child.rekey_of.filter(|_| !child.enabled) {
+            self.rekey_again_later(old);
+        }
         self.send_with_another(peer, child.protection, spi);
         let sides = [(Direction::Inbound, spi), (Direction::Outbound, child.outbound_spi)];
         let path = self.peers.get(&peer).map(|peer| peer.path);
@@ -372,10 +441,15 @@ impl Endpoint {
         peer.sending.remove(&protection);
         let others = peer.children.iter().filter_map(|spi| {
             let child = self.children.get(spi)?;
-            let fits = *spi != gone && child.enabled && child.protection == protection;
+            // A pair that we negotiated waits for nothing but its turn.
+            let usable = child.enabled || child.role == Role::Initiator;
+            let fits = *spi != gone && usable && child.protection == protection;
             fits.then_some((child.created, *spi, child.outbound_spi))
         });
         let Some((_, inbound, spi)) = others.max() else { return };
+        if self.children.get(&inbound).is_some_and(|child| !child.enabled) {
+            return self.enable(inbound);
+        }
         peer.sending.insert(protection, inbound);
         self.output.event(Event::EnableOutbound { peer: peer_id, protection, spi });
     }
@@ -417,9 +491,13 @@ impl Endpoint {
     ) {
         self.output.counters.failed = self.output.counters.failed.saturating_add(1);
         self.output.event(Event::Failed { peer, protection, reason });
-        if let Some(spi) = rekey_of
-            && self.children.get(&spi).is_some_and(|child| !child.superseded)
-        {
+        if let Some(spi) = rekey_of {
+            self.rekey_again_later(spi);
+        }
+    }
+
+    fn rekey_again_later(&mut self, spi: u32) {
+        if self.children.get(&spi).is_some_and(|child| !child.superseded) {
             self.output.timers.set(Timer::ChildRekey(spi), self.output.now + REKEY_RETRY);
         }
     }

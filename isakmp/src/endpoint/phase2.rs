@@ -160,6 +160,7 @@ impl Endpoint {
             if answered.repeated >= limit {
                 return Err(Discard::RepeatLimit { limit });
             }
+            let inbound_spi = quick_mode.exchange.inbound_spi;
             self.repeated(id, message_id);
             let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) else {
                 return Err(Discard::Duplicate);
@@ -170,6 +171,8 @@ impl Endpoint {
             self.output.trace(negotiation, again);
             self.output.counters.duplicates = self.output.counters.duplicates.saturating_add(1);
             self.output.send(negotiation, reply);
+            // What repeats QM2 has not had QM3 yet.
+            self.enable_later(inbound_spi);
             return Ok(());
         }
         let accepted = quick_mode.check(message, negotiation, established)?;
@@ -323,7 +326,7 @@ impl Endpoint {
         }
         match outcome {
             Some(Outcome::Install(child)) => self.install(id, child),
-            Some(Outcome::Enable) => self.enable(id, inbound_spi),
+            Some(Outcome::Enable) => self.enable(inbound_spi),
             None => {}
         }
         self.after_quick_step(id, message_id);

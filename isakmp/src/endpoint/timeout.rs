@@ -27,6 +27,7 @@ impl Endpoint {
                 self.fail_quick_mode(id, message_id, CloseReason::HalfOpenTimeout { after });
             }
             Timer::ChildRekey(spi) => self.rekey_child(spi),
+            Timer::ChildEnable(spi) => self.enable(spi),
             Timer::ChildExpire(spi) => {
                 if let Some(child) = self.children.get(&spi) {
                     let peer = child.peer;

@@ -10,6 +10,10 @@
 //! The responder's SAs are installed when QM2 is sent and its outbound one is used from QM3 on; the
 //! initiator's when QM3 is sent. The responder repeats QM2 until QM3 comes, the initiator answers
 //! a repeated QM2 with QM3 until it forgets the exchange.
+//!
+//! In a re-keying the initiator goes on sending on the old SA until the responder sends on the new
+//! one, or for a bounded time: nothing tells it that QM3 arrived. The first packet on the new inbound
+//! SA proves to either side that the other has the keys.
 
 pub(crate) mod initiator;
 pub(crate) mod offer;

@@ -42,7 +42,11 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("QM2 ID payload", "unchanged; charon puts the NAT's address for the initiator's"),
     ("INFO NOTIFY payload", "no SPI in a refusal; each R-U-THERE has a number of its own"),
     ("INFO responder cookie", "a refused MM1 gets no cookie"),
-    ("INFO not sent", "no refusal of an undecryptable MM5; the initiator deletes a replaced SA"),
+    (
+        "INFO not sent",
+        "no refusal of an undecryptable MM5; the initiator deletes a replaced SA, once what is on \
+         its way is in",
+    ),
 ];
 
 const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
@@ -82,7 +86,7 @@ fn our_messages_differ_only_as_listed() {
     }
     let listed: BTreeSet<_> = DIFFERENCES.iter().map(|(what, _)| (*what).to_owned()).collect();
     assert_eq!(differences, listed);
-    assert_eq!((equal, accepted, keys), (84, 226, 80));
+    assert_eq!((equal, accepted, keys), (83, 226, 80));
 }
 
 /// With the exponentiations on other threads everything is the same.
@@ -179,6 +183,7 @@ fn dead_peer_is_found_dead() {
 }
 
 /// Re-keyed by the initiator, then by the responder; old pairs deleted by whoever replaced them.
+/// The recording holds no ESP, so the initiator's second pair is replaced before its overlap is over.
 #[test]
 fn phase_2_is_rekeyed_from_either_side() {
     let initiator = played("rekey-child", Role::Initiator);
@@ -191,7 +196,6 @@ fn phase_2_is_rekeyed_from_either_side() {
             "enable c028234b",
             "install Inbound c6d77fe7 Transport instead of c6a59de1",
             "install Outbound c1298786 Transport instead of c028234b",
-            "enable c1298786",
             "install Inbound c550c4ff Transport",
             "install Outbound cdfa2555 Transport",
             "enable cdfa2555",
@@ -213,7 +217,17 @@ fn phase_2_is_rekeyed_from_either_side() {
             "enable c550c4ff",
         ]
     );
-    assert_eq!(responder.summary().last().unwrap(), "peer down: peer deleted it");
+    // The used-up pair is kept for what is on its way, and is the last one when the recording ends.
+    assert_eq!(
+        responder.summary()[10..],
+        [
+            "remove Inbound c028234b: peer deleted it",
+            "remove Outbound c6a59de1: peer deleted it",
+            "enable c6d77fe7",
+            "remove Inbound cdfa2555: peer deleted it",
+            "remove Outbound c550c4ff: peer deleted it",
+        ]
+    );
 }
 
 /// Phase 2 survives a new phase 1 and the deletion of the old one.
