@@ -113,6 +113,10 @@ pub enum Discard {
     /// MM5 or MM6 decrypts to no sane chain of payloads: most likely the pre-shared keys differ.
     #[error("message does not decrypt: pre-shared keys may differ ({0})")]
     PreSharedKeyMismatch(ParseError),
+    /// What came instead of MM6, as of a peer that could not read MM5, is not under the keys of MM5: most
+    /// likely the pre-shared keys differ.
+    #[error("answer to our authentication is under other keys: pre-shared keys may differ")]
+    OtherKeys,
     /// A phase 2 message decrypts to no sane chain of payloads.
     #[error("message does not decrypt: {0}")]
     Undecipherable(ParseError),

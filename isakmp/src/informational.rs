@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::crypto::Iv;
 use crate::output::Output;
 use crate::phase1::owned;
-use crate::phase1::{self, Established, Negotiation};
+use crate::phase1::{self, Established, Keyed, Negotiation};
 use crate::wire::{
     Chain, Content, Doi, ExchangeType, Header, Message, MessageId, Notification, NotifyType,
     Payload, PayloadType, ProtocolId,
@@ -78,6 +79,38 @@ pub(crate) fn check(message: &Message<'_>, phase1: &Established) -> Result<Accep
         }
     }
     Ok(accepted)
+}
+
+/// A notification that came instead of MM6, under the keys of MM5; its last block starts the IV, as
+/// it does for all messages after phase 1 (RFC 2409 appendix B).
+pub(crate) fn refusal_before_mm6(
+    message: &Message<'_>,
+    keyed: &Keyed,
+) -> Result<Notification<'static>, Discard> {
+    let message_id = message.header.message_id;
+    let body = match &message.content {
+        Content::Encrypted(body) => *body,
+        Content::Clear(payloads) => return Err(Discard::Unprotected(payloads.first_type())),
+    };
+    let iv = Iv::phase_2(keyed.session.hash_function(), &keyed.iv, message_id.0);
+    let (plain, _) = phase1::open(&keyed.cipher, &iv, body)?;
+    // Other keys make noise of it, which is seldom a chain of payloads, and never has the hash.
+    let payloads = phase1::decrypted(message, &plain).map_err(|_| Discard::OtherKeys)?;
+    let hash = payloads.as_slice().first();
+    let hash = hash.filter(|first| first.payload.payload_type() == PayloadType::HASH);
+    let expected = keyed.session.hash_1(message_id.0, payloads.after_first());
+    if !hash.is_some_and(|hash| expected.verify(hash.body())) {
+        return Err(Discard::OtherKeys);
+    }
+    let notification = payloads.iter().find_map(|received| {
+        let Payload::Notification(notification) = &received.payload else { return None };
+        Some(owned(notification))
+    });
+    let notification = notification.ok_or(Discard::MissingPayload(PayloadType::NOTIFICATION))?;
+    if !notification.notify_type.is_error() {
+        return Err(Discard::Notification(notification.notify_type));
+    }
+    Ok(notification)
 }
 
 /// Sends payloads of our own, protected.

@@ -7,7 +7,7 @@ use super::key_engine::{KeyEngine, creating_sas, sa, sa_transform};
 use super::payloads::{IdFields, Notify, nat_detection, vendor_id_constructed, vendor_id_received};
 use crate::trace::{NodeEnd, Trace, Traced};
 use crate::wire::{AttributeType, MessageId, VendorId, phase1};
-use crate::{Direction, Role};
+use crate::{Direction, Discard, Role};
 
 /// Renders a record as IOS prints it: one or more lines, no time, no line end.
 ///
@@ -331,6 +331,10 @@ impl fmt::Display for Debug<'_> {
                 write!(f, "ISAKMP:({id}): {peer} not told: {limit} refusals in this second")
             }
             Trace::Discarded(reason) => {
+                if matches!(reason, Discard::PreSharedKeyMismatch(_) | Discard::OtherKeys) {
+                    write!(f, "%CRYPTO-4-IKMP_BAD_MESSAGE: IKE message from {peer} failed its ")?;
+                    f.write_str("sanity check or is malformed\n")?;
+                }
                 write!(f, "ISAKMP:({id}): message from {peer} dropped: {reason}")
             }
             Trace::Deviation(deviation) => {

@@ -36,18 +36,33 @@ impl Endpoint {
                 responder: message.header.responder_cookie,
             });
         };
-        let Phase1State::Established(established) = state else {
-            return Err(Discard::NoKeyYet);
+        let received = Trace::Received {
+            role: Some(negotiation.role),
+            state: state.coarse(),
+            dport: path.local.port(),
+            sport: path.remote.port(),
         };
-        self.output.trace(
-            negotiation,
-            Trace::Received {
-                role: Some(negotiation.role),
-                state: crate::CoarseState::QuickModeIdle,
-                dport: path.local.port(),
-                sport: path.remote.port(),
-            },
-        );
+        let established = match state {
+            Phase1State::Established(established) => established,
+            Phase1State::Initiator(state) => {
+                let refusal = state.check_refusal(message, &path, negotiation)?;
+                self.output.trace(negotiation, received);
+                let notify_type = refusal.notify_type;
+                let record = Trace::ProcessingNotify {
+                    notify_type,
+                    protocol: refusal.protocol,
+                    spi: bytes::Bytes::copy_from_slice(&refusal.spi),
+                    message_id: message.header.message_id,
+                };
+                self.output.trace(negotiation, record);
+                self.remove_phase1(id, CloseReason::PeerRefused(notify_type), false);
+                return Ok(());
+            }
+            Phase1State::Responder(_)
+            | Phase1State::AggressiveInitiator(_)
+            | Phase1State::AggressiveResponder(_) => return Err(Discard::NoKeyYet),
+        };
+        self.output.trace(negotiation, received);
         let accepted = informational::check(message, established)?;
         self.apply(id, path, accepted);
         Ok(())

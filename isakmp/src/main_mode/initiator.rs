@@ -18,8 +18,10 @@ use crate::phase1::{
     self, Authentication, Established, Keyed, Negotiation, Phase1State, Sent, Transcript, Unusable,
     Waiting,
 };
-use crate::wire::{Chain, Cookie, ExchangeType, Message, Payload, VendorId};
-use crate::{CoarseState, Discard, MajorInput, MinorInput, Nat, Path, StateKind, Trace};
+use crate::wire::{Chain, Cookie, ExchangeType, Message, Notification, Payload, VendorId};
+use crate::{
+    CoarseState, Discard, MajorInput, MinorInput, Nat, Path, StateKind, Trace, informational,
+};
 
 use super::KeyExchange;
 
@@ -124,6 +126,21 @@ impl State {
             // `check` pairs each state with its own message.
             (state, _) => Phase1State::Initiator(Box::new(state)),
         }
+    }
+
+    /// What a peer says instead of MM6. RFC 2409 §5.7 protects it once there are keys, so it can be
+    /// believed.
+    pub(crate) fn check_refusal(
+        &self,
+        message: &Message<'_>,
+        path: &Path,
+        sa: &Negotiation,
+    ) -> Result<Notification<'static>, Discard> {
+        let Self::SentMm5(SentMm5 { keyed }) = self else { return Err(Discard::NoKeyYet) };
+        if *path != sa.path {
+            return Err(Discard::WrongPath { source_address: path.remote.ip() });
+        }
+        informational::refusal_before_mm6(message, keyed)
     }
 
     /// Goes on with the result of the job that was out.

@@ -284,8 +284,8 @@ fn no_common_phase_1_proposal() {
 #[test]
 fn wrong_pre_shared_key() {
     let initiator = played("fail-psk", Role::Initiator);
-    // What the recorded hub says of it is encrypted with a key that we cannot have.
-    assert_eq!(initiator.discarded, vec![("INFO".to_owned(), Discard::NoKeyYet); 3]);
+    // What the recorded hub says of it is under keys that we cannot have.
+    assert_eq!(initiator.discarded, vec![("INFO".to_owned(), Discard::OtherKeys); 3]);
     assert_eq!(
         initiator.summary()[0],
         "failed: peer did not answer our authentication: pre-shared keys may differ"
