@@ -411,3 +411,40 @@ fn a_responder_whose_lifetime_is_the_shorter_negotiates_before_it_ends() {
     let counters = pair.hosts[1].endpoint.counters();
     assert!((5..=8).contains(&counters.phase1_completed), "{counters:?}");
 }
+
+/// What the peer has begun when it had the other already replaces it, whosever cookies are the lower:
+/// strongSwan serves no quick mode in an SA that it is replacing, and forgets it when one comes.
+#[test]
+fn what_the_peer_negotiates_anew_is_used_from_then_on() {
+    for seed in 0..20 {
+        let short = Policy { lifetime: 600, ..pair::GUIDE_POLICY };
+        let hub = guide_config().policies(vec![short]).build().unwrap();
+        let rekeying = Rekeying { margin: Duration::ZERO, ..Rekeying::default() };
+        let spoke = guide_config().rekeying(rekeying).build().unwrap();
+        let mut pair = Pair::between(spoke, SPOKE, hub, HUB, seed);
+        pair.protect_guide();
+        pair.connect();
+        pair.run_for(Duration::from_secs(5));
+        let by_hub = |pair: &Pair| {
+            let mut views = pair.hosts[0].endpoint.phase1();
+            views.find(|sa| sa.role == Role::Responder && sa.remaining.is_some())
+        };
+        while by_hub(&pair).is_none() {
+            pair.run_for(Duration::from_millis(100));
+        }
+        let new = by_hub(&pair).unwrap().cookies;
+        pair.run_for(Duration::from_millis(100));
+        let (now, before) = (pair.now, pair.hosts[0].sent.len());
+        let (peer, spi) = pair.hosts[0].outbound.iter().next().unwrap();
+        let (peer, spi) = (*peer, *spi);
+        pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+        pair.drain();
+        let (_, first) = &pair.hosts[0].sent[before];
+        let cookies = [new.0.0, new.1.0].concat();
+        assert_eq!(first.payload[..16], cookies, "seed {seed}");
+        pair.run_for(Duration::from_secs(60));
+        for host in &pair.hosts {
+            assert_eq!(host.endpoint.phase1().count(), 1, "seed {seed}");
+        }
+    }
+}

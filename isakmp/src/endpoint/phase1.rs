@@ -496,8 +496,9 @@ impl Endpoint {
     }
 
     /// One phase 1 SA for a peer is enough. An initiator deletes the one that its new SA was to
-    /// replace. If both sides initiated at once, the SA with the lower cookies loses, on both sides
-    /// alike, and its initiator deletes it. Either goes after a grace period.
+    /// replace; so it does with one that was up when the peer began the new one. If both sides
+    /// initiated at once, the SA with the lower cookies loses, on both sides alike, and its initiator
+    /// deletes it. Each goes after a grace period.
     fn resolve_duplicates(&mut self, peer_id: PeerId, new: SaId, replaces: &[SaId]) {
         let Some(peer) = self.peers.get(&peer_id) else { return };
         let Some(ours) = self.phase1.get(&new) else { return };
@@ -518,7 +519,12 @@ impl Endpoint {
             if replaces.contains(id) {
                 ending.push(*id);
             } else if other.negotiation.role != ours.negotiation.role {
-                let (loser, sa) = if other.negotiation.cookies() < ours.negotiation.cookies() {
+                let older = other
+                    .state
+                    .established()
+                    .is_some_and(|sa| sa.since <= ours.negotiation.started);
+                let lower = other.negotiation.cookies() < ours.negotiation.cookies();
+                let (loser, sa) = if older || lower {
                     (*id, other)
                 } else {
                     winner = *id;
