@@ -105,10 +105,9 @@ if [ "$keep" != 0 ]; then
   sleep "$keep"
 fi
 
-# Signals end both in order: the hub hears the spoke's purge and forgets it.
+# Signals end both in order: the hub has heard the spoke's purge, and forgotten it.
 kill "${pids[1]}"
 wait "${pids[1]}" || { echo "the spoke did not end in order"; exit 1; }
-sleep 0.5
 if "$dmvpn" --control "$directory/hub.sock" show ip nhrp | grep -q '10.1.1.1/32'; then
   echo "the hub still knows a spoke that went"
   exit 1

@@ -9,6 +9,9 @@ pub enum InterfaceState {
     /// `shutdown`: administratively down.
     #[default]
     AdministrativelyDown,
+    /// `shutdown`, and NHRP has yet to hear that its servers heard it: for a second at most, nothing
+    /// but its packets goes through.
+    ShuttingDown,
     /// Enabled, but the line protocol is down.
     Down,
     /// Enabled and up.
@@ -20,7 +23,7 @@ impl InterfaceState {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::AdministrativelyDown => "administratively down/down",
+            Self::AdministrativelyDown | Self::ShuttingDown => "administratively down/down",
             Self::Down => "up/down",
             Self::Up => "up/up",
         }

@@ -42,6 +42,7 @@ fn transmits_beyond_the_limit_are_dropped() {
     let before = node.counters().transmits_dropped;
     // A purge, a delete of each SA: more than one.
     node.shutdown(now, TUNNEL);
+    node.shutdown(now, TUNNEL);
     assert!(node.counters().transmits_dropped > before);
     assert_eq!(core::iter::from_fn(|| node.poll_transmit()).count(), 1);
 }

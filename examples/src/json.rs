@@ -54,10 +54,18 @@ fn tunnels(node: &Node) -> impl Iterator<Item = TunnelId> + '_ {
 /// An object of some fields of a struct, each under its own name.
 macro_rules! fields {
     ($of:expr, $($field:ident),+ $(,)?) => {
-        serde_json::json!({ $(stringify!($field): $of.$field),+ })
+        serde_json::Value::from_iter([$((stringify!($field), serde_json::json!($of.$field))),+])
     };
 }
-pub(crate) use fields;
+
+/// An object of all fields of a struct of this crate: one that is forgotten does not compile.
+macro_rules! all_fields {
+    ($of:ident { $($field:ident),+ $(,)? } = $value:expr) => {{
+        let $of { $($field),+ } = $value;
+        serde_json::Value::from_iter([$((stringify!($field), serde_json::json!($field))),+])
+    }};
+}
+pub(crate) use all_fields;
 
 /// Counters and table sizes of a node, its children and its tunnels.
 #[must_use]
@@ -81,6 +89,13 @@ pub fn counters(node: &Node) -> Value {
             errors_sent,
             errors_received,
             deviations,
+            requests_limited,
+            entries_refused,
+            errors_suppressed,
+            refused_for_queue,
+            transmits_dropped,
+            events_coalesced,
+            events_dropped,
             traces_dropped,
         );
         value
@@ -96,6 +111,7 @@ pub fn counters(node: &Node) -> Value {
             path_mtu_lowered,
             path_mtu_refused,
             transmits_dropped,
+            events_coalesced,
             events_dropped,
             traces_dropped,
         ),
@@ -108,13 +124,66 @@ pub fn counters(node: &Node) -> Value {
             retransmitted,
             duplicates,
             deviations,
+            aggressive_modes_refused,
             phase1_completed,
             failed,
             phase2_completed,
+            half_open_refused,
+            half_open_evicted,
+            half_open_expired,
+            aggressive_modes_limited,
+            refusals_suppressed,
+            oversized,
+            repeats_refused,
+            quick_modes_refused,
+            quick_modes_forgotten,
+            message_ids_forgotten,
+            phase1_displaced,
+            pairs_displaced,
+            fragments_refused,
+            reassemblies_displaced,
+            reassemblies_expired,
+            refused_for_queue,
+            transmits_dropped,
+            events_coalesced,
             traces_dropped,
         ),
         "tunnels": tunnels.collect::<Value>(),
     })
+}
+
+/// Counters as text: a heading for each object, by its key or by the tunnel that it is about, and under
+/// it one counter a line, in columns.
+#[must_use]
+pub fn columns(counters: &Value) -> String {
+    let mut text = String::new();
+    block(&mut text, "", counters);
+    text
+}
+
+fn block(text: &mut String, heading: &str, value: &Value) {
+    const NAME: usize = 26;
+    const NUMBER: usize = 14;
+    if let Some(values) = value.as_array() {
+        values.iter().for_each(|value| block(text, heading, value));
+        return;
+    }
+    let Some(object) = value.as_object() else { return };
+    let tunnel = object.get("tunnel").and_then(Value::as_str);
+    let heading = match tunnel {
+        Some(tunnel) => tunnel.to_owned(),
+        None => heading.to_owned(),
+    };
+    let numbers = object.iter().filter_map(|(name, value)| Some((name, value.as_u64()?)));
+    let lines: String =
+        numbers.map(|(name, number)| format!("  {name:<NAME$}{number:>NUMBER$}\n")).collect();
+    if !lines.is_empty() {
+        *text += &format!("{heading}\n{lines}");
+    }
+    for (name, value) in object {
+        let inner = if tunnel.is_some() { format!("{heading} {name}") } else { name.clone() };
+        block(text, &inner, value);
+    }
 }
 
 /// Something that a node told, so long ago.
@@ -413,6 +482,7 @@ fn dmvpn(view: &DmvpnView) -> Value {
         "interface": match view.interface {
             InterfaceState::Up => "up",
             InterfaceState::Down => "down",
+            InterfaceState::ShuttingDown => "shutting_down",
             InterfaceState::AdministrativelyDown => "administratively_down",
         },
         "address": view.address.to_string(),
@@ -437,4 +507,27 @@ fn dmvpn_peer(view: &DmvpnPeerView) -> Value {
         "since": view.since.as_secs(),
         "target": view.entry.target.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_stand_in_columns_under_what_they_are_about() {
+        let counters = json!({
+            "node": { "received": 12, "discarded": 0 },
+            "tunnels": [{ "tunnel": "Tunnel7", "sent": 3, "nhrp": { "received": 1_000_000 } }],
+        });
+        let lines = [
+            "node",
+            "  discarded                              0",
+            "  received                              12",
+            "Tunnel7",
+            "  sent                                   3",
+            "Tunnel7 nhrp",
+            "  received                         1000000",
+        ];
+        assert_eq!(columns(&counters).lines().collect::<Vec<_>>(), lines);
+    }
 }

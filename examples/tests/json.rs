@@ -160,6 +160,21 @@ fn counters_and_events() {
     let tunnel = only(&counters["tunnels"]);
     assert_eq!(tunnel["tunnel"], "Tunnel0");
     assert!(tunnel["nhrp"]["registrations_accepted"].as_u64().unwrap() >= 1);
+    let id = TunnelId(0);
+    for (told, debug) in [
+        (&counters["node"], format!("{:?}", hub.counters())),
+        (&counters["tables"], format!("{:?}", hub.table_sizes())),
+        (&counters["isakmp"], format!("{:?}", hub.isakmp().counters())),
+        (tunnel, format!("{:?}", hub.tunnel_counters(id).unwrap())),
+        (&tunnel["nhrp"], format!("{:?}", hub.nhrp(id).unwrap().counters())),
+    ] {
+        // `Counters { received: 12, discarded: 0 }`
+        let fields = debug.split_once('{').unwrap().1.trim_end_matches('}').split(',');
+        for field in fields {
+            let (name, number) = field.trim().split_once(": ").unwrap();
+            assert_eq!(told[name].to_string(), number, "{name} of {debug}");
+        }
+    }
     let events: Vec<Event> = core::iter::from_fn(|| hub.poll_event()).collect();
     let ago = Duration::from_millis(3900);
     let told: Vec<Value> = events.iter().map(|event| json::event(ago, event)).collect();

@@ -91,12 +91,14 @@ impl Endpoint {
     pub fn interface_up(&mut self, now: Instant) {
         let now = self.now.observe(now);
         self.up = true;
+        self.client.interface_up();
         self.output.trace(now, Subject::NONE, || Trace::InterfaceUp);
         self.cache.configure(now, &self.config, &mut self.output);
     }
 
     /// The interface goes down: purge requests withdraw our registrations, and everything that
-    /// peers registered is forgotten, links included.
+    /// peers registered is forgotten, links included. Until [`is_leaving`](Self::is_leaving) says
+    /// no, packets should find their way to the servers and back.
     pub fn interface_down(&mut self, now: Instant) {
         let now = self.now.observe(now);
         if !self.up {
@@ -216,7 +218,7 @@ impl Endpoint {
     }
 
     fn receive(&mut self, now: Instant, link: &Link, octets: &[u8]) -> Result<(), Discard> {
-        if !self.up {
+        if !self.up && !self.is_leaving() {
             return Err(Discard::InterfaceDown);
         }
         let limit = self.config.limits.queue;
@@ -226,6 +228,10 @@ impl Endpoint {
         let packet = Packet::parse(octets)?;
         let trailing = octets.len() > packet.encoded_len();
         self.trace_received(now, link, &packet, trailing);
+        // On the way down only the replies to our goodbye are of interest.
+        if !self.up && !matches!(packet.body, Body::PurgeReply(_)) {
+            return Err(Discard::InterfaceDown);
+        }
         if let Body::ErrorIndication(error) = &packet.body {
             // No authentication is asked of it, and nothing is sent in answer (RFC 2332 §5.2.7).
             self.handle_error(now, link, error);
@@ -252,8 +258,11 @@ impl Endpoint {
                 Ok(())
             }
             Body::PurgeRequest(message) => self.handle_purge(now, link, &packet, message, octets),
-            // Ours ask for none; §5.2.5 says to ignore it then.
-            Body::PurgeReply(message) => Err(Discard::UnexpectedReply(message.request_id)),
+            Body::PurgeReply(message) => {
+                let server = self.client.check_purge_reply(&packet, message, link)?;
+                self.client.accept_purge_reply(server);
+                Ok(())
+            }
             Body::ResolutionRequest(_)
             | Body::ResolutionReply(_)
             | Body::ErrorIndication(_)
@@ -502,6 +511,13 @@ impl Endpoint {
     #[must_use]
     pub fn resolves(&self, now: Instant, address: IpAddr) -> bool {
         self.cache.lookup(now, address).is_some()
+    }
+
+    /// Whether a server may still reply to the purge that [`interface_down`](Self::interface_down)
+    /// sent: at most a second, and not if there was none.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.client.is_leaving()
     }
 
     /// Next hop servers, by address.

@@ -378,12 +378,12 @@ fn interface_down_withdraws_the_registration_and_stops_everything() {
     let sent = transmits(&mut spoke);
     let purge = Packet::parse(&sent[0].packet).unwrap();
     let Body::PurgeRequest(message) = &purge.body else { panic!("no purge") };
-    assert_eq!((message.flags.0, message.request_id), (0x8000, RequestId(65540)));
+    assert_eq!((message.flags.0, message.request_id), (0, RequestId(65540)));
     assert_eq!(message.entries[0].protocol.ip(), Some(ip("10.1.1.1")));
     assert_eq!(purge.hop_count, 255);
     assert_eq!(events(&mut spoke), [Event::NhsDown { address: ip(HUB) }]);
-    assert_eq!((sent.len(), spoke.poll_timeout()), (1, None));
     let now = Instant::from_secs(1);
+    assert_eq!((sent.len(), spoke.poll_timeout()), (1, Some(Instant::from_secs(2))));
     let reply = reply_to(&request, |_| {});
     assert_eq!(spoke.handle_packet(now, &to_hub(), &reply), Err(Discard::InterfaceDown));
     // A server that went silent may still know us.
@@ -402,6 +402,84 @@ fn interface_down_withdraws_the_registration_and_stops_everything() {
     transmits(&mut unknown);
     unknown.interface_down(Instant::EPOCH);
     assert_eq!(transmits(&mut unknown), []);
+    assert_eq!((unknown.is_leaving(), unknown.poll_timeout()), (false, None));
+}
+
+/// A spoke whose interface went down at the start, and the purge that it sent.
+fn leaving() -> (Endpoint, Packet) {
+    let mut spoke = up(spoke(1));
+    let request = transmits(&mut spoke).remove(0).packet;
+    spoke.handle_packet(Instant::EPOCH, &to_hub(), &reply_to(&request, |_| {})).unwrap();
+    spoke.interface_down(Instant::EPOCH);
+    let purge = Packet::parse(&transmits(&mut spoke)[0].packet).unwrap();
+    assert!(spoke.is_leaving());
+    (spoke, purge)
+}
+
+fn purge_reply(purge: &Packet, change: impl FnOnce(&mut Packet)) -> Vec<u8> {
+    let mut packet = purge.clone();
+    let Body::PurgeRequest(message) = packet.body else { panic!("no purge") };
+    packet.body = Body::PurgeReply(message);
+    change(&mut packet);
+    packet.encode().unwrap().to_vec()
+}
+
+#[test]
+fn it_leaves_until_the_server_answers_the_purge() {
+    let (mut spoke, purge) = leaving();
+    let reply = purge_reply(&purge, |_| {});
+    spoke.handle_packet(Instant::EPOCH, &to_hub(), &reply).unwrap();
+    assert_eq!((spoke.is_leaving(), spoke.poll_timeout()), (false, None));
+    let again = spoke.handle_packet(Instant::EPOCH, &to_hub(), &reply);
+    assert_eq!(again, Err(Discard::InterfaceDown));
+}
+
+#[test]
+fn it_leaves_for_a_second_at_most() {
+    let (mut spoke, _) = leaving();
+    let bound = Instant::from_secs(1);
+    spoke.handle_timeout(bound - Duration::from_micros(1));
+    assert!(spoke.is_leaving());
+    assert_eq!(spoke.poll_timeout(), Some(bound));
+    spoke.handle_timeout(bound);
+    assert_eq!((spoke.is_leaving(), spoke.poll_timeout()), (false, None));
+    assert_eq!(transmits(&mut spoke), []);
+}
+
+#[test]
+fn only_the_reply_to_the_purge_of_the_server_that_was_asked_counts() {
+    let (mut spoke, purge) = leaving();
+    let id = purge.body.message().unwrap().request_id;
+    let other = RequestId(id.0 + 1);
+    let number = |packet: &mut Packet| {
+        let Body::PurgeReply(message) = &mut packet.body else { panic!("no reply") };
+        message.request_id = other;
+    };
+    let elsewhere = link(9, "172.16.66.6", "172.16.1.1");
+    let other_link = link(8, "172.16.10.1", "172.16.1.1");
+    let source = |packet: &mut Packet| packet.source_protocol = ip("10.1.1.7").into();
+    let server = |packet: &mut Packet| packet.destination_protocol = ip("10.1.1.253").into();
+    for (from, reply, expected) in [
+        (to_hub(), purge_reply(&purge, number), Discard::UnexpectedReply(other)),
+        (to_hub(), purge_reply(&purge, source), Discard::ReplyMismatch(id)),
+        (to_hub(), purge_reply(&purge, server), Discard::UnexpectedReply(id)),
+        (
+            elsewhere,
+            purge_reply(&purge, |_| {}),
+            Discard::ReplyFromElsewhere { nbma: ip("172.16.66.6") },
+        ),
+        (other_link, purge_reply(&purge, |_| {}), Discard::ReplyOverOtherLink { link: LinkId(8) }),
+        // A request that comes in the meantime is none of ours any more.
+        (to_hub(), purge.encode().unwrap().to_vec(), Discard::InterfaceDown),
+    ] {
+        assert_eq!(spoke.handle_packet(Instant::EPOCH, &from, &reply), Err(expected));
+        assert!(spoke.is_leaving());
+    }
+    // Up again, it waits for nothing.
+    spoke.interface_up(Instant::EPOCH);
+    assert!(!spoke.is_leaving());
+    let late = spoke.handle_packet(Instant::EPOCH, &to_hub(), &purge_reply(&purge, |_| {}));
+    assert_eq!(late, Err(Discard::UnexpectedReply(id)));
 }
 
 fn two_servers(limit: usize) -> ConfigBuilder {

@@ -297,6 +297,11 @@ impl Node {
             return Err(Discard::InterfaceDown(id));
         };
         let received = flow.decapsulate(data, gre)?;
+        if tunnel.interface == InterfaceState::ShuttingDown
+            && received.header.protocol != ProtocolType::NHRP
+        {
+            return Err(Discard::InterfaceDown(id));
+        }
         if received.header.is_keepalive() {
             self.event(Event::Keepalive { tunnel: id, remote: underlay.remote.ip() });
             return Ok(None);

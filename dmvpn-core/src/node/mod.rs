@@ -7,6 +7,7 @@ mod outbound;
 mod path_mtu;
 mod protection;
 mod resolution;
+mod shutdown;
 
 pub use access::TableSizes;
 pub use batch::{Incoming, Outgoing};
@@ -295,6 +296,7 @@ impl Node {
     /// `no shutdown`: brings a tunnel up. Does nothing if it is.
     pub fn no_shutdown(&mut self, now: Instant, id: TunnelId) {
         let now = self.latest.observe(now);
+        self.finish_shutdown(now, id);
         let Some(tunnel) = self.tunnels.get_mut(&id) else { return };
         if tunnel.interface != InterfaceState::AdministrativelyDown {
             return;
@@ -310,42 +312,6 @@ impl Node {
             (None, _) => self.start_multipoint(now, id, protection),
         }
         self.settle(now);
-    }
-
-    /// `shutdown`: says goodbye to NHRP and ISAKMP, and forgets the tunnel's peers.
-    pub fn shutdown(&mut self, now: Instant, id: TunnelId) {
-        let now = self.latest.observe(now);
-        let Some(tunnel) = self.tunnels.get(&id) else { return };
-        if tunnel.interface == InterfaceState::AdministrativelyDown {
-            return;
-        }
-        let protection = tunnel.protection;
-        self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_down);
-        // The purge goes out while there are security associations to carry it.
-        self.settle(now);
-        self.line_down(now, id);
-        if let Some(tunnel) = self.tunnels.get_mut(&id) {
-            tunnel.interface = InterfaceState::AdministrativelyDown;
-        }
-        match protection {
-            Some(protection) => self.leave_protection(now, id, protection),
-            None => self.forget_clear_peers(id),
-        }
-        self.settle(now);
-    }
-
-    /// `no interface tunnel`: shuts the tunnel down and removes it.
-    pub fn remove_tunnel(&mut self, now: Instant, id: TunnelId) {
-        let now = self.latest.observe(now);
-        self.shutdown(now, id);
-        if let Some(tunnel) = self.tunnels.remove(&id) {
-            self.by_key.remove(&(tunnel.config.source, tunnel.config.key));
-            if let Some(protection) = tunnel.protection
-                && !self.tunnels.values().any(|other| other.protection == Some(protection))
-            {
-                self.protections.remove(&protection);
-            }
-        }
     }
 
     /// `clear crypto session`: deletes the peer's security associations. A socket that we want is
@@ -455,6 +421,7 @@ impl Node {
             let mut progress = self.take_isakmp_events(now);
             progress |= self.take_isakmp_transmits();
             progress |= self.take_nhrp_output(now);
+            progress |= self.finish_shutdowns(now);
             if !progress {
                 break;
             }
@@ -601,7 +568,7 @@ impl Node {
     /// The line protocol comes up: NHRP hears of it between the two system messages, as on IOS.
     fn line_up(&mut self, now: Instant, id: TunnelId) {
         let Some(tunnel) = self.tunnels.get_mut(&id) else { return };
-        if tunnel.interface == InterfaceState::Up {
+        if tunnel.interface != InterfaceState::Down {
             return;
         }
         tunnel.interface = InterfaceState::Up;

@@ -15,6 +15,7 @@ use super::Node;
 use super::outbound::{Carried, Encapsulated};
 use crate::error::Discard;
 use crate::event::Event;
+use crate::interface::InterfaceState;
 use crate::peer::{PeerId, Whereabouts};
 use crate::trace::Record;
 use crate::traffic_class;
@@ -73,7 +74,9 @@ impl Node {
     }
 
     pub(super) fn link_up(&mut self, now: Instant, id: TunnelId, peer: PeerId) {
-        if let Some(link) = self.link(peer) {
+        // A tunnel that goes down does not register again.
+        let leaves = self.interface_state(id) == Some(InterfaceState::ShuttingDown);
+        if let (false, Some(link)) = (leaves, self.link(peer)) {
             self.with_nhrp(now, id, |nhrp, now| nhrp.link_up(now, &link));
             self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::register);
         }

@@ -8,10 +8,7 @@ use std::io::{self, Write};
 use std::time::Instant as StdInstant;
 
 use dmvpn_core::cisco::Debug;
-use dmvpn_core::esp::udp::{Datagram, classify};
-use dmvpn_core::{
-    Event, Instant, InterfaceState, LoggedKey, Node, PeerId, Transmit, Transport, TunnelId, nhrp,
-};
+use dmvpn_core::{Event, Instant, InterfaceState, LoggedKey, Node, PeerId, TunnelId};
 use dmvpn_time::StdClock;
 use mio::{Events, Poll, Token};
 use nix::sys::signalfd::SignalFd;
@@ -22,7 +19,7 @@ use super::carrier::Carrier;
 use super::commands::{Command, Refusal, Show};
 use super::control::Control;
 use super::forward::{Capture, ForwardCounters, IcmpLimit, Tunnel};
-use super::underlay::{Inbox, Outbox, Receiver};
+use super::underlay::{Inbox, Outbox, Receiver, SendCounters};
 use crate::json;
 use crate::keys::Keys;
 
@@ -60,6 +57,8 @@ pub struct Daemon {
     pub(super) capture: Option<Capture>,
     pub(super) keys: Option<KeyFiles>,
     pub(super) debug: bool,
+    /// Whether the tunnels go down for good.
+    pub(super) ending: bool,
     pub(super) carrier: Carrier,
     pub(super) control: Control,
     pub(super) signals: SignalFd,
@@ -112,8 +111,12 @@ impl Daemon {
         // Edges, not levels, are reported: a source is ready until it had nothing more.
         let mut ready: BTreeSet<Source> = self.sources.values().copied().collect();
         let mut events = Events::with_capacity(256);
+        let mut failed = None;
         loop {
             self.drain();
+            if self.has_ended() {
+                return failed.map_or(Ok(()), Err);
+            }
             let now = StdInstant::now();
             let wait = if ready.is_empty() {
                 self.node.poll_timeout().map(|deadline| self.clock.sleep(now, deadline))
@@ -142,14 +145,13 @@ impl Daemon {
             }
             for source in core::mem::take(&mut ready) {
                 let more = match source {
-                    Source::Signals => match self.signals.read_signal()? {
-                        Some(_) => {
-                            // A second signal ends the process at once.
-                            super::start::ending_signals().thread_unblock()?;
-                            return self.end();
+                    Source::Signals => {
+                        let signal = self.signals.read_signal()?;
+                        if signal.is_some() {
+                            self.shut_down();
                         }
-                        None => false,
-                    },
+                        signal.is_some()
+                    }
                     Source::Control => {
                         self.control.accept(self.poll.registry());
                         false
@@ -160,8 +162,11 @@ impl Daemon {
                         Ok(more) => more,
                         // Without its device there is no router, but there are peers to tell.
                         Err(error) => {
-                            self.end()?;
-                            return Err(error);
+                            failed.get_or_insert(error);
+                            if !self.ending {
+                                self.shut_down();
+                            }
+                            false
                         }
                     },
                 };
@@ -177,34 +182,19 @@ impl Daemon {
         }
     }
 
-    /// Says goodbye to every peer: NHRP purge, then ISAKMP deletes.
-    ///
-    /// A peer has a socket for each, and serves them in an order of its own: the delete that ends an
-    /// association must not be there before what was sent under it is done with.
-    fn end(mut self) -> Result<(), Error> {
-        const PAUSE: Duration = Duration::from_millis(50);
-        let ids: Vec<TunnelId> = self.tunnels.keys().copied().collect();
-        let mut deletes = Vec::new();
-        for id in ids {
+    /// A signal came: the tunnels go down in order, or at once if they are at it already.
+    fn shut_down(&mut self) {
+        self.ending = true;
+        for id in self.tunnels.keys() {
             let now = self.now();
-            self.node.shutdown(now, id);
-            while let Some(transmit) = self.node.poll_transmit() {
-                if is_isakmp(&transmit) {
-                    deletes.push(transmit);
-                } else {
-                    self.transmit(&transmit);
-                }
-            }
+            self.node.shutdown(now, *id);
         }
-        self.outbox.flush();
-        if !deletes.is_empty() {
-            std::thread::sleep(PAUSE);
-        }
-        for transmit in &deletes {
-            self.transmit(transmit);
-        }
-        self.drain();
-        Ok(())
+    }
+
+    /// Whether a signal came and every peer was told.
+    fn has_ended(&self) -> bool {
+        let down = |id| self.node.interface_state(id) == Some(InterfaceState::AdministrativelyDown);
+        self.ending && self.tunnels.keys().all(|id| down(*id))
     }
 
     /// Everything that the node has to say: packets, events, keys, debug lines.
@@ -319,22 +309,7 @@ impl Daemon {
     fn show(&self, what: Show) -> String {
         match what {
             Show::Ios(command) => crate::site::show(&self.node, command),
-            Show::Counters => {
-                let mut text = format!(
-                    "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n",
-                    self.node.counters(),
-                    self.node.isakmp().counters(),
-                    self.node.table_sizes(),
-                    self.forwarded,
-                    self.outbox.counters,
-                );
-                for (id, tunnel) in &self.tunnels {
-                    let counters = self.node.tunnel_counters(*id);
-                    let nhrp = self.node.nhrp(*id).map(nhrp::Endpoint::counters);
-                    text += &format!("{}: {counters:#?}\n{nhrp:#?}\n", tunnel.name);
-                }
-                text
-            }
+            Show::Counters => json::columns(&self.counters()),
             Show::Events => {
                 let now = self.now();
                 let line = |(at, event): &(Instant, Event)| {
@@ -346,24 +321,29 @@ impl Daemon {
         }
     }
 
+    /// What the node counts, and what is counted around it.
+    fn counters(&self) -> serde_json::Value {
+        let mut value = json::counters(&self.node);
+        value["forwarded"] = json::all_fields!(
+            ForwardCounters {
+                arp_unanswered,
+                not_forwarded,
+                refused,
+                fragmented,
+                icmp_sent,
+                not_delivered,
+            } = self.forwarded
+        );
+        value["outbox"] = json::all_fields!(
+            SendCounters { sent, full, fragmented, too_big, refused } = self.outbox.counters
+        );
+        value
+    }
+
     fn show_json(&self, what: Show) -> String {
         let value = match what {
             Show::Ios(command) => json::show(&self.node, command),
-            Show::Counters => {
-                let mut value = json::counters(&self.node);
-                value["forwarded"] = json::fields!(
-                    self.forwarded,
-                    arp_unanswered,
-                    not_forwarded,
-                    refused,
-                    fragmented,
-                    icmp_sent,
-                    not_delivered,
-                );
-                let outbox = self.outbox.counters;
-                value["outbox"] = json::fields!(outbox, sent, full, too_big, refused);
-                value
-            }
+            Show::Counters => self.counters(),
             Show::Events => {
                 let now = self.now();
                 let ago = |at: &Instant| now.saturating_duration_since(*at);
@@ -371,13 +351,5 @@ impl Daemon {
             }
         };
         format!("{value:#}\n")
-    }
-}
-
-fn is_isakmp(transmit: &Transmit) -> bool {
-    match transmit.underlay.transport {
-        Transport::Isakmp => true,
-        Transport::NatT => matches!(classify(&transmit.packet), Ok(Datagram::Isakmp(_))),
-        Transport::Esp | Transport::Gre => false,
     }
 }

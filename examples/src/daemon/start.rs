@@ -121,6 +121,7 @@ fn start(options: &Run) -> Result<Daemon, Error> {
         capture,
         keys,
         debug: options.debug,
+        ending: false,
         carrier,
         control,
         signals,
@@ -132,14 +133,9 @@ fn start(options: &Run) -> Result<Daemon, Error> {
 
 /// SIGTERM and SIGINT as something to read, and no longer as an interruption.
 fn signals() -> Result<SignalFd, Error> {
-    let ends = ending_signals();
+    let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
     ends.thread_block()?;
     Ok(SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
-}
-
-/// What ends the daemon.
-pub(super) fn ending_signals() -> SigSet {
-    SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT])
 }
 
 fn open_tunnel(tunnel: &crate::ios::Tunnel, carrier: &Carrier) -> Result<Tunnel, Error> {

@@ -8,7 +8,10 @@
 //!  E, RE ── the way to it went ───────────────▶  ''
 //!  any ── others of its cluster preferred ────▶  W
 //! ```
+//!
+//! When the interface goes down, `goodbye` withdraws what is registered.
 
+mod goodbye;
 mod registration;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,11 +21,12 @@ use core::time::Duration;
 
 use dmvpn_time::{Instant, Timers};
 
+use goodbye::Goodbye;
 use registration::Request;
 
 use crate::links::Links;
 use crate::output::{Output, Subject};
-use crate::wire::RequestId;
+use crate::wire::{Flags, RequestId};
 use crate::{Config, Event, NextHopServer, ServerState, ServerView, Trace};
 
 /// What the client acts with.
@@ -47,6 +51,7 @@ pub(crate) struct Client {
     servers: BTreeMap<IpAddr, Server>,
     timers: Timers<IpAddr>,
     next_request_id: RequestId,
+    goodbye: Option<Goodbye>,
 }
 
 /// One next hop server.
@@ -135,6 +140,7 @@ impl Client {
             servers: BTreeMap::new(),
             timers: Timers::new(),
             next_request_id: first_request_id,
+            goodbye: None,
         };
         client.add_servers(config);
         client
@@ -172,7 +178,8 @@ impl Client {
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let goodbye = self.goodbye.as_ref().map(Goodbye::until);
+        self.timers.next().into_iter().chain(goodbye).min()
     }
 
     pub(crate) fn view(&self) -> impl Iterator<Item = ServerView> + '_ {
@@ -241,15 +248,6 @@ impl Client {
         self.settle(ctx);
     }
 
-    /// Says goodbye to the servers that know us.
-    pub(crate) fn interface_down(&mut self, ctx: &mut Context<'_>) {
-        let addresses: BTreeSet<IpAddr> = self.servers.keys().copied().collect();
-        for address in addresses {
-            self.purge_registration(address, ctx);
-            self.leave(address, ServerState::Down, ctx);
-        }
-    }
-
     /// Stops everything about a server.
     fn leave(&mut self, address: IpAddr, to: ServerState, ctx: &mut Context<'_>) {
         self.timers.cancel(&address);
@@ -293,7 +291,8 @@ impl Client {
                 }
                 (ServerState::Down, false) => self.leave(address, ServerState::Waiting, ctx),
                 (ServerState::Expecting | ServerState::Responding, false) if replaced => {
-                    self.purge_registration(address, ctx);
+                    // The way to it stays, so nobody waits for a reply.
+                    self.purge_registration(address, Flags::NO_REPLY, ctx);
                     self.leave(address, ServerState::Waiting, ctx);
                 }
                 (ServerState::Expecting | ServerState::Responding, _)
@@ -342,18 +341,28 @@ impl Client {
         true
     }
 
-    /// Tells a server that knows us to forget us (RFC 2332 §5.2.5).
-    fn purge_registration(&mut self, address: IpAddr, ctx: &mut Context<'_>) {
-        let Some(server) = self.servers.get(&address) else { return };
-        let (Some(nbma), Some(id)) = (server.nbma, server.registered) else { return };
+    /// Tells a server that knows us to forget us (RFC 2332 §5.2.5): the request, if one was sent.
+    fn purge_registration(
+        &mut self,
+        address: IpAddr,
+        flags: Flags,
+        ctx: &mut Context<'_>,
+    ) -> Option<Request> {
+        let server = self.servers.get(&address)?;
+        let (nbma, id) = (server.nbma?, server.registered?);
         let to = ctx.links.towards(nbma);
-        let Ok(request) = Request::purge(id, address, to, ctx.config) else { return };
+        let request = Request::purge(id, address, to, flags, ctx.config).ok()?;
         ctx.output.trace(ctx.now, server.subject(), || Trace::SendAttempt { destination: address });
         ctx.output.send(ctx.now, to, ctx.config.protocol_address, address, &request.built);
+        Some(request)
     }
 
     /// Does one thing that is due.
     pub(crate) fn handle_one_due(&mut self, ctx: &mut Context<'_>) -> bool {
+        if self.goodbye.as_ref().is_some_and(|goodbye| goodbye.until() <= ctx.now) {
+            self.goodbye = None;
+            return true;
+        }
         let Some(address) = self.timers.pop_due(ctx.now) else { return false };
         let Some(server) = self.servers.get_mut(&address) else { return true };
         if server.transmissions == 0 {

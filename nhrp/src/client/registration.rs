@@ -44,20 +44,20 @@ impl Request {
         Self::build(id, address, to, body, Vec::from([server]), config)
     }
 
-    /// A purge of our registration that wants no reply. It has the registration's identifier:
-    /// IOS is said to look for that.
+    /// A purge of our registration. It has the registration's identifier: IOS is said to look for
+    /// that.
     pub(super) fn purge(
         id: RequestId,
         address: IpAddr,
         to: NextHop,
+        flags: Flags,
         config: &Config,
     ) -> Result<Self, Discard> {
         let own = config.protocol_address;
         let host = address_bits(own);
         // §5.2.5: MTU and holding time are zero, the protocol address must be there.
         let entry = Cie { protocol: own.into(), ..Cie::bare(host, 0, 0) };
-        let message =
-            Message { flags: Flags::NO_REPLY, request_id: id, entries: Vec::from([entry]) };
+        let message = Message { flags, request_id: id, entries: Vec::from([entry]) };
         let server = Cie::bare(host, config.mtu, 0).of(to.nbma, address);
         Self::build(id, address, to, Body::PurgeRequest(message), Vec::from([server]), config)
     }
@@ -80,6 +80,28 @@ impl Request {
         packet.extensions.push(Extension::nat_address(nat));
         packet.extensions.push(Extension::end());
         Ok(Self { id, to, built: Built::new(packet)? })
+    }
+
+    /// Whether a reply with our identifier has our addresses, and comes from where the server is.
+    pub(super) fn check_reply(
+        &self,
+        packet: &Packet,
+        server: Option<IpAddr>,
+        link: &Link,
+    ) -> Result<(), Discard> {
+        let sent = &self.built.packet;
+        if packet.source_protocol != sent.source_protocol || packet.source_nbma != sent.source_nbma
+        {
+            return Err(Discard::ReplyMismatch(self.id));
+        }
+        if server != Some(link.nbma) {
+            return Err(Discard::ReplyFromElsewhere { nbma: link.nbma });
+        }
+        // Several peers may share an NBMA address: behind a NAT it does not say who replies.
+        if self.to.link.is_some_and(|asked| asked != link.id) {
+            return Err(Discard::ReplyOverOtherLink { link: link.id });
+        }
+        Ok(())
     }
 }
 
@@ -111,18 +133,7 @@ impl Client {
         let server = self.servers.get(&address).ok_or(unexpected)?;
         let request =
             server.outstanding.iter().find(|request| request.id == id).ok_or(unexpected)?;
-        let sent = &request.built.packet;
-        if packet.source_protocol != sent.source_protocol || packet.source_nbma != sent.source_nbma
-        {
-            return Err(Discard::ReplyMismatch(id));
-        }
-        if server.nbma != Some(link.nbma) {
-            return Err(Discard::ReplyFromElsewhere { nbma: link.nbma });
-        }
-        // Several peers may share an NBMA address: behind a NAT it does not say who replies.
-        if request.to.link.is_some_and(|asked| asked != link.id) {
-            return Err(Discard::ReplyOverOtherLink { link: link.id });
-        }
+        request.check_reply(packet, server.nbma, link)?;
         let entries = &message.entries;
         if entries.is_empty() {
             return Err(Discard::NoEntry);
@@ -136,7 +147,7 @@ impl Client {
                 .map(|entry| entry.holding_time)
                 .filter(|seconds| *seconds > 0)
                 .min(),
-            outside_nbma: outside_nbma(packet, &sent.source_nbma),
+            outside_nbma: outside_nbma(packet, &request.built.packet.source_nbma),
         })
     }
 
