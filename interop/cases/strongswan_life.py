@@ -1,4 +1,4 @@
-"""The life of a security association with charon: deletes, dead peers, re-keying, restarts, fragments, refusals."""
+"""The life of a security association with charon: deletes, dead peers, re-keying, restarts, fragments."""
 import socket
 import struct
 
@@ -239,42 +239,3 @@ def is_fragment(packet: bytes, source: str) -> bool:
 
 add("strongswan/life/fragmentation/ours/initiator", our_fragments, True, sets=(CI, ALL), needs=PACKAGES)
 add("strongswan/life/fragmentation/ours/responder", our_fragments, False, sets=(ALL,), limit=120, needs=PACKAGES)
-
-
-# Refusals: what charon is set to, what we trace of it in either role
-
-def refused_ours(bench, change: dict, child: dict, patterns: tuple[str, ...]):
-    """We initiate and charon refuses: traced, and no IPsec SA at either end."""
-    lab = Laboratory(bench, Options())
-    lab.change(change, child)
-    lab.start()
-    traced(lab, *patterns)
-    check(not lab.our_spis(), "we have an IPsec SA")
-    check(not lab.charon.children(), "charon has a CHILD_SA")
-
-
-def refused_theirs(bench, change: dict, child: dict, patterns: tuple[str, ...]):
-    """charon initiates and we refuse."""
-    lab = Laboratory(bench, Options(we_initiate=False))
-    lab.change(change, child)
-    lab.start_both()
-    lab.charon.try_initiate()
-    traced(lab, *patterns)
-    check(not lab.our_spis(), "we have an IPsec SA")
-    check(not lab.charon.children(), "charon has a CHILD_SA")
-
-
-NO_POLICY = ("no transform of the peer's offer matches a policy", "sending protected NOTIFY PROPOSAL_NOT_CHOSEN")
-REFUSALS = {
-    "key": ({"key": "another"}, {}, ("encrypted before keys exist", "retransmitting phase 1"), ("pre-shared keys may differ",)),
-    "phase-1-proposal": ({"ike": "aes128-sha256-modp2048"}, {}, ("NO_PROPOSAL_CHOSEN|NO.PROPOSAL",), ("atts are not acceptable|no offers accepted",)),
-    "phase-2-proposal": ({"esp": "aes128-sha256"}, {}, ("PROPOSAL_NOT_CHOSEN|NO_PROPOSAL_CHOSEN|NO.PROPOSAL",), NO_POLICY),
-    "pfs": ({"esp": "3des-sha1-modp768"}, {}, ("PROPOSAL_NOT_CHOSEN|NO_PROPOSAL_CHOSEN|NO.PROPOSAL",), ()),
-    "mode": ({"mode": "tunnel"}, {}, ("INVALID_ID|INVALID.ID",), NO_POLICY),
-    "selector": ({}, {"local_ts": "dynamic[udp]", "remote_ts": "dynamic[udp]"}, ("INVALID_ID|INVALID.ID",), ("not supported|not acceptable|proxy|identit",)),
-}
-for name, (change, child, ours, theirs) in REFUSALS.items():
-    add(f"strongswan/refused/{name}/initiator", refused_ours, change, child, ours, sets=(CI, ALL), needs=PACKAGES)
-    if name != "pfs":
-        # A proposal with PFS beyond what we ask for is no refusal.
-        add(f"strongswan/refused/{name}/responder", refused_theirs, change, child, theirs, sets=(CI, ALL), needs=PACKAGES)
