@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -107,7 +108,8 @@ pub(crate) const fn address_bits(address: IpAddr) -> u8 {
 /// occurs.
 #[derive(Clone, Debug)]
 pub(crate) struct PrefixMap<V> {
-    entries: BTreeMap<Prefix, V>,
+    /// What is sought is beside what is found, so that a search touches little memory.
+    entries: BTreeMap<Prefix, Box<V>>,
     lengths: BTreeMap<u8, usize>,
 }
 
@@ -119,12 +121,12 @@ impl<V> Default for PrefixMap<V> {
 
 impl<V> PrefixMap<V> {
     pub(crate) fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
-        let before = self.entries.insert(prefix, value);
+        let before = self.entries.insert(prefix, Box::new(value));
         if before.is_none() {
             let count = self.lengths.entry(prefix.length).or_default();
             *count = count.saturating_add(1);
         }
-        before
+        before.map(|before| *before)
     }
 
     pub(crate) fn remove(&mut self, prefix: &Prefix) -> Option<V> {
@@ -135,15 +137,15 @@ impl<V> PrefixMap<V> {
                 self.lengths.remove(&prefix.length);
             }
         }
-        Some(removed)
+        Some(*removed)
     }
 
     pub(crate) fn get(&self, prefix: &Prefix) -> Option<&V> {
-        self.entries.get(prefix)
+        self.entries.get(prefix).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, prefix: &Prefix) -> Option<&mut V> {
-        self.entries.get_mut(prefix)
+        self.entries.get_mut(prefix).map(Box::as_mut)
     }
 
     /// The prefixes that contain `address` and their values, the longest first.
@@ -154,11 +156,11 @@ impl<V> PrefixMap<V> {
             if prefix.length != *length {
                 return None;
             }
-            self.entries.get(&prefix).map(|value| (prefix, value))
+            self.entries.get(&prefix).map(|value| (prefix, &**value))
         })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Prefix, &V)> + '_ {
-        self.entries.iter()
+        self.entries.iter().map(|(prefix, value)| (prefix, &**value))
     }
 }

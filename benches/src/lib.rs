@@ -1,0 +1,17 @@
+//! What the benchmarks share. The method is in `README.md`.
+
+pub mod allocator;
+pub mod cloud;
+pub mod cpu;
+pub mod esp;
+pub mod evp;
+pub mod hub;
+pub mod ike;
+pub mod measure;
+pub mod nhrp;
+pub mod router;
+pub mod suite;
+pub mod wire;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;
