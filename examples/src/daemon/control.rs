@@ -13,12 +13,12 @@ use dmvpn_core::debug::Debug;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use super::backlog::Backlog;
+
 /// The longest request, in octets.
 pub const MAX_REQUEST: usize = 1024;
 /// Connections at the same time; the oldest gives way.
 const MAX_CONNECTIONS: usize = 32;
-/// How much may wait for a reader of `debug` before it is given up, in octets.
-const MAX_WAITING: usize = 1 << 20;
 
 const OK: &str = "ok\n";
 const REFUSED: &str = "refused\n";
@@ -56,7 +56,7 @@ pub struct Control {
 struct Connection {
     stream: UnixStream,
     request: Vec<u8>,
-    answer: Vec<u8>,
+    answer: Backlog,
     state: State,
 }
 
@@ -118,7 +118,7 @@ impl Control {
             if registry.register(&mut stream, token, interest).is_err() {
                 continue;
             }
-            let (request, answer, state) = (Vec::new(), Vec::new(), State::Asking);
+            let (request, answer, state) = (Vec::new(), Backlog::default(), State::Asking);
             self.connections.insert(token, Connection { stream, request, answer, state });
         }
     }
@@ -172,7 +172,7 @@ impl Control {
             .collect();
         for token in &readers {
             if let Some(connection) = self.connections.get_mut(token) {
-                connection.answer.extend(b"dmvpn: debugging was turned off\n");
+                connection.answer.last_line("dmvpn: debugging was turned off");
                 connection.state = State::Answered;
             }
             self.write(*token);
@@ -193,11 +193,7 @@ impl Control {
             .collect();
         for token in debugging {
             if let Some(connection) = self.connections.get_mut(&token) {
-                connection.answer.extend(text().bytes().chain([b'\n']));
-                if connection.answer.len() > MAX_WAITING {
-                    connection.answer.extend(b"dmvpn: the reader is too slow, this is all\n");
-                    connection.state = State::Answered;
-                }
+                connection.answer.line(&text());
             }
             self.write(token);
         }
@@ -205,7 +201,7 @@ impl Control {
 
     fn write(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(&token) else { return };
-        let ended = match connection.write() {
+        let ended = match connection.answer.write(&mut connection.stream) {
             Ok(()) => connection.answer.is_empty() && matches!(connection.state, State::Answered),
             Err(_) => true,
         };
@@ -251,25 +247,6 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        let mut written = 0;
-        let outcome = loop {
-            let rest = self.answer.get(written..).unwrap_or_default();
-            if rest.is_empty() {
-                break Ok(());
-            }
-            match self.stream.write(rest) {
-                Ok(0) => break Err(ErrorKind::WriteZero.into()),
-                Ok(length) => written += length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break Err(error),
-            }
-        };
-        self.answer.drain(..written);
-        outcome
     }
 }
 
@@ -453,6 +430,39 @@ mod tests {
         assert_eq!(text, "ok\ndmvpn: debugging was turned off\n");
         assert_eq!(control.connections.keys().collect::<Vec<_>>(), [&other]);
         assert_eq!(control.undebug(), 0);
+    }
+
+    #[test]
+    fn a_reader_of_debug_who_stalls_blocks_nobody_and_misses_lines() {
+        use dmvpn_core::trace::{Record, System, Traced};
+        let place = Place::new("stalls");
+        let mut control = place.listen().unwrap();
+        let (mut reader, token) = place.ask(&mut control, b"debug\n");
+        control.ready(token);
+        control.debug(token, Debug::dmvpn_all());
+        let tunnel = dmvpn_core::TunnelId(0);
+        let record = Record::System(System::Link { tunnel, up: true });
+        let traced = Traced { at: Default::default(), record };
+        for number in 0..3000 {
+            control.traced(&traced, &|| format!("{number:01023}"));
+        }
+        control.undebug();
+        // It reads again: what waits is written as there is room.
+        let mut text = String::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let length = reader.read(&mut buffer).unwrap();
+            if length == 0 {
+                break;
+            }
+            text += core::str::from_utf8(&buffer[..length]).unwrap();
+            control.write(token);
+        }
+        let lines = text.lines().filter(|line| line.len() == 1023).count();
+        assert!((1000..2000).contains(&lines), "{lines}");
+        let told = format!("dmvpn: {} lines dropped, the reader is too slow", 3000 - lines);
+        let last: Vec<&str> = text.lines().rev().take(2).collect();
+        assert_eq!(last, ["dmvpn: debugging was turned off", &told]);
     }
 
     #[test]

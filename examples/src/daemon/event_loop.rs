@@ -15,6 +15,7 @@ use nix::sys::signalfd::SignalFd;
 use socket2::Socket;
 
 use super::Error;
+use super::backlog::{Backlog, Patient};
 use super::carrier::Carrier;
 use super::commands::{Command, Refusal, Show};
 use super::control::Control;
@@ -39,6 +40,8 @@ pub enum Source {
     Tap(TunnelId),
     /// Somebody connects to the control socket.
     Control,
+    /// Standard output takes more.
+    Output,
 }
 
 /// The daemon, running.
@@ -57,6 +60,8 @@ pub struct Daemon {
     pub(super) capture: Option<Capture>,
     pub(super) keys: Option<KeyFiles>,
     pub(super) debug: bool,
+    /// What is to go to standard output.
+    pub(super) output: Backlog,
     /// Whether the tunnels go down for good.
     pub(super) ending: bool,
     pub(super) carrier: Carrier,
@@ -76,8 +81,8 @@ impl core::fmt::Debug for Daemon {
 /// `--keys`: the two files, held open, since they may lie where another user may not write.
 #[derive(Debug)]
 pub struct KeyFiles {
-    /// What they hold.
-    pub keys: Keys,
+    /// The lines that they hold.
+    pub logged: BTreeSet<String>,
     /// `ikev1_decryption_table`
     pub ikev1: File,
     /// `esp_sa`
@@ -87,13 +92,14 @@ pub struct KeyFiles {
 impl KeyFiles {
     /// Adds a key to its file, unless it is there.
     fn log(&mut self, key: &LoggedKey) -> io::Result<()> {
-        if !self.keys.log(key) {
-            return Ok(());
-        }
         let mut new = Keys::default();
         new.log(key);
-        self.ikev1.write_all(new.ikev1_text().as_bytes())?;
-        self.esp.write_all(new.esp_text().as_bytes())
+        for (file, line) in [(&mut self.ikev1, new.ikev1_text()), (&mut self.esp, new.esp_text())] {
+            if self.logged.insert(line.clone()) {
+                file.write_all(line.as_bytes())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -156,6 +162,8 @@ impl Daemon {
                         self.control.accept(self.poll.registry());
                         false
                     }
+                    // The next turn writes.
+                    Source::Output => false,
                     Source::Icmp => self.serve_icmp()?,
                     Source::Receiver(index) => self.serve_receiver(index)?,
                     Source::Tap(id) => match self.serve_tap(id) {
@@ -201,10 +209,14 @@ impl Daemon {
     fn drain(&mut self) {
         while let Some(traced) = self.node.poll_trace() {
             if self.debug {
-                // Whoever read standard output may have gone.
-                let _closed = writeln!(io::stdout(), "{}", Debug(&traced));
+                self.output.line(&Debug(&traced).to_string());
             }
             self.control.traced(&traced, &|| Debug(&traced).to_string());
+        }
+        if !self.output.is_empty() && self.output.write(&mut Patient(io::stdout())).is_err() {
+            // Whoever read standard output has gone.
+            self.debug = false;
+            self.output = Backlog::default();
         }
         while let Some(key) = self.node.dangerous_poll_key() {
             if let Some(files) = &mut self.keys {

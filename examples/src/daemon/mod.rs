@@ -10,8 +10,10 @@
 //! | [`tap`], [`ethernet`], [`carrier`] | the devices inside, and how the kernel's next hop gets here |
 //! | [`icmp`], [`fragment`] | what a router does with a packet that is too big |
 //! | [`control`], [`commands`] | `show`, `debug`, `clear` over a local socket, both halves |
+//! | [`backlog`] | what waits for readers of debug lines who are slow |
 //! | [`privileges`] | what is kept of them |
 
+pub mod backlog;
 pub mod carrier;
 pub mod commands;
 pub mod control;

@@ -9,10 +9,13 @@ use super::Error;
 
 /// Changes to another user, if one is named, and drops what is not needed.
 ///
+/// Unless `inspectable`, the process leaves no core file, and nobody but root traces it or reads its
+/// memory: it holds keys.
+///
 /// # Errors
 ///
 /// No such user, or the system refuses: then the daemon must not go on.
-pub fn drop_all_but_needed(user: Option<&str>) -> Result<(), Error> {
+pub fn drop_all_but_needed(user: Option<&str>, inspectable: bool) -> Result<(), Error> {
     let kept: CapsHashSet = caps::read(None, CapSet::Permitted)?
         .into_iter()
         .filter(|capability| *capability == Capability::CAP_NET_ADMIN)
@@ -36,5 +39,7 @@ pub fn drop_all_but_needed(user: Option<&str>) -> Result<(), Error> {
     caps::set(None, CapSet::Permitted, &kept)?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
     prctl::set_no_new_privs()?;
+    // Last, since a change of user decides it too.
+    prctl::set_dumpable(inspectable)?;
     Ok(())
 }

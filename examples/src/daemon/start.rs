@@ -20,6 +20,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rand_core::{Rng, SeedableRng};
 
 use super::Error;
+use super::backlog::Backlog;
 use super::carrier::Carrier;
 use super::control::Control;
 use super::event_loop::{Daemon, KeyFiles, Source};
@@ -30,7 +31,7 @@ use super::tap::Tap;
 use super::underlay::{self, Inbox, Outbox};
 use crate::build::{Wishes, build};
 use crate::ios::Router;
-use crate::keys::{ESP_FILE, IKEV1_FILE, Keys};
+use crate::keys::{ESP_FILE, IKEV1_FILE};
 
 /// The MTU of a tunnel without `ip mtu`: Ethernet's, less the outer IPv4 header and GRE with a key.
 const IP_MTU: u16 = 1476;
@@ -90,10 +91,17 @@ fn start(options: &Run) -> Result<Daemon, Error> {
         poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)?;
         tokens.insert(token, source);
     }
+    if options.debug {
+        let (token, output) = (Token(tokens.len()), std::io::stdout().as_raw_fd());
+        // A file is always ready, and cannot be registered.
+        if poll.registry().register(&mut SourceFd(&output), token, Interest::WRITABLE).is_ok() {
+            tokens.insert(token, Source::Output);
+        }
+    }
     let listener = Token(tokens.len());
     let control = Control::listen(&options.control, poll.registry(), listener)?;
     tokens.insert(listener, Source::Control);
-    drop_all_but_needed(options.user.as_deref())
+    drop_all_but_needed(options.user.as_deref(), options.keys.is_some())
         .map_err(|error| format!("dropping privileges: {error}"))?;
 
     let mut seed = [0; 32];
@@ -121,6 +129,7 @@ fn start(options: &Run) -> Result<Daemon, Error> {
         capture,
         keys,
         debug: options.debug,
+        output: Backlog::default(),
         ending: false,
         carrier,
         control,
@@ -160,5 +169,5 @@ fn key_files(directory: &Path) -> Result<KeyFiles, Error> {
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
     };
     let (ikev1, esp) = (open(IKEV1_FILE).map_err(failed)?, open(ESP_FILE).map_err(failed)?);
-    Ok(KeyFiles { keys: Keys::default(), ikev1, esp })
+    Ok(KeyFiles { logged: BTreeSet::new(), ikev1, esp })
 }
