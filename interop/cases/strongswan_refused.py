@@ -169,4 +169,4 @@ THEIRS = {
 }
 for role, body, refusals in (("initiator", ours, OURS), ("responder", theirs, THEIRS)):
     for name, refusal in refusals.items():
-        add(f"strongswan/refused/{name}/{role}", body, refusal, sets=(CI, ALL), limit=refusal.lasts + 60, needs=PACKAGES)
+        add(f"strongswan/refused/{name}/{role}", body, refusal, sets=(CI, ALL) if refusal.lasts < 60 else (ALL,), limit=refusal.lasts + 60, needs=PACKAGES)
