@@ -65,6 +65,9 @@ pub enum Refusal {
     /// Nobody to whom it applies.
     #[error("no session with {0}")]
     NoSession(IpAddr),
+    /// A signal came: no tunnel comes up any more.
+    #[error("the router is going down")]
+    GoingDown,
     /// Nothing of it can be written as JSON.
     #[error("`{0}` has no --json")]
     NoJson(String),

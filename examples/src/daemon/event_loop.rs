@@ -305,6 +305,9 @@ impl Daemon {
             }
             Command::NoShutdown(id) => {
                 let id = tunnel(id)?;
+                if self.ending {
+                    return Err(Refusal::GoingDown);
+                }
                 self.node.no_shutdown(now, id);
             }
             Command::Undebug => {

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read};
 use std::time::SystemTime;
 
-use dmvpn_core::{Inbound, NextHop, Node, SendError, Transport, TunnelId, Underlay};
+use dmvpn_core::{
+    Inbound, Incoming, NextHop, Node, Outgoing, SendError, Transport, TunnelId, Underlay,
+};
 
 use super::Error;
 use super::ethernet::{self, Frame};
@@ -56,29 +58,38 @@ impl Daemon {
     ///
     /// Fails if the device is gone: somebody else removed it.
     pub(super) fn serve_tap(&mut self, id: TunnelId) -> Result<bool, Error> {
+        let mut batch = Vec::with_capacity(BATCH);
         for _ in 0..BATCH {
             let Some(tunnel) = self.tunnels.get_mut(&id) else { return Ok(false) };
             let start = INNER - ethernet::HEADER;
-            let buffer = self.outbox.buffer();
+            let buffer = self.outbox.buffer_behind(batch.len());
             let end = start + MAX_PACKET;
             let frame = buffer.get_mut(start..end).unwrap_or_default();
             let received = tunnel.tap.receive(frame);
             let received = received.map_err(|error| format!("{}: {error}", tunnel.name))?;
-            let Some(length) = received else { return Ok(false) };
+            let Some(length) = received else {
+                self.unicast(id, &batch);
+                return Ok(false);
+            };
             let frame = frame.get(..length).unwrap_or_default();
-            let end = start + length;
+            let packet = INNER..start + length;
             match Frame::parse(frame) {
                 Ok((device, frame)) => {
                     tunnel.tap.mac = device;
                     match frame {
                         Frame::Arp(question) => self.arp(id, &question),
-                        Frame::Unicast(next_hop) => self.unicast(id, next_hop, INNER..end),
-                        Frame::Group => self.group(id, INNER..end),
+                        Frame::Unicast(next_hop) => batch.push((next_hop, packet)),
+                        Frame::Group => {
+                            let whole = buffer.get(packet).unwrap_or_default().to_vec();
+                            self.unicast(id, &core::mem::take(&mut batch));
+                            self.group(id, &whole);
+                        }
                     }
                 }
                 Err(_) => self.forwarded.not_forwarded += 1,
             }
         }
+        self.unicast(id, &batch);
         Ok(true)
     }
 
@@ -92,14 +103,43 @@ impl Daemon {
         }
     }
 
-    /// A packet for one next hop, in the next buffer.
-    fn unicast(&mut self, id: TunnelId, next_hop: Ipv4Addr, packet: Range<usize>) {
-        let to = NextHop::Protocol(IpAddr::V4(next_hop));
-        let Err(error) = self.send(id, to, packet.clone()) else { return };
-        let whole = self.outbox.buffer().get(packet).unwrap_or_default().to_vec();
+    /// Packets for one next hop each, in the next buffers.
+    fn unicast(&mut self, id: TunnelId, packets: &[(Ipv4Addr, Range<usize>)]) {
+        let now = self.now();
+        let mut batch: Vec<Outgoing<'_>> = self
+            .outbox
+            .buffers()
+            .zip(packets)
+            .map(|(buffer, (next_hop, packet))| {
+                let to = NextHop::Protocol(IpAddr::V4(*next_hop));
+                Outgoing::new(id, to, buffer, packet.clone())
+            })
+            .collect();
+        self.node.send_batch(now, &mut batch);
+        let outcomes: Vec<_> = batch.iter().map(|outgoing| outgoing.outcome().cloned()).collect();
+        let mut unsent = Vec::new();
+        for (outcome, (next_hop, packet)) in outcomes.into_iter().zip(packets) {
+            match outcome {
+                Some(Ok(outbound)) => self.out(&outbound.underlay, outbound.packet),
+                Some(Err(error)) => {
+                    let whole = self.outbox.buffer().get(packet.clone()).unwrap_or_default();
+                    unsent.push((*next_hop, error, whole.to_vec()));
+                    self.outbox.skip();
+                }
+                None => self.outbox.skip(),
+            }
+        }
+        for (next_hop, error, whole) in unsent {
+            self.unsent(id, next_hop, error, &whole);
+        }
+    }
+
+    /// The node did not send a packet: it goes in fragments, or whoever sent it hears why not.
+    fn unsent(&mut self, id: TunnelId, next_hop: Ipv4Addr, error: SendError, whole: &[u8]) {
         let reason = if let SendError::TooBig { mtu, .. } = error {
-            if let Ok(pieces) = fragments(&whole, mtu) {
+            if let Ok(pieces) = fragments(whole, mtu) {
                 self.forwarded.fragmented += 1;
+                let to = NextHop::Protocol(IpAddr::V4(next_hop));
                 return self.send_pieces(id, to, &pieces);
             }
             Reason::FragmentationNeeded(mtu)
@@ -115,21 +155,20 @@ impl Daemon {
         }
         // The kernel takes no packet from its own address off a device: the error comes from the
         // next hop, the router that the packet did not reach.
-        if let Some(mut error) = icmp::error(&whole, reason, next_hop) {
+        if let Some(mut error) = icmp::error(whole, reason, next_hop) {
             self.forwarded.icmp_sent += 1;
             self.deliver(id, &mut error);
         }
     }
 
-    /// A packet for everyone, in the next buffer.
-    fn group(&mut self, id: TunnelId, packet: Range<usize>) {
-        let whole = self.outbox.buffer().get(packet).unwrap_or_default().to_vec();
+    /// A packet for everyone.
+    fn group(&mut self, id: TunnelId, whole: &[u8]) {
         let mut cursor = None;
         while let Some(peer) = self.node.multicast_after(id, cursor) {
             cursor = Some(peer);
             let to = NextHop::Peer(peer);
-            match self.send_copy(id, to, &whole) {
-                Err(SendError::TooBig { mtu, .. }) => match fragments(&whole, mtu) {
+            match self.send_copy(id, to, whole) {
+                Err(SendError::TooBig { mtu, .. }) => match fragments(whole, mtu) {
                     Ok(pieces) => self.send_pieces(id, to, &pieces),
                     Err(_) => self.forwarded.refused += 1,
                 },
@@ -148,16 +187,11 @@ impl Daemon {
     }
 
     fn send_copy(&mut self, id: TunnelId, to: NextHop, packet: &[u8]) -> Result<(), SendError> {
-        let range = INNER..INNER + packet.len();
-        let room = self.outbox.buffer().get_mut(range.clone()).unwrap_or_default();
-        room.iter_mut().zip(packet).for_each(|(at, octet)| *at = *octet);
-        self.send(id, to, range)
-    }
-
-    /// Sends the packet at `range` of the next buffer through a tunnel.
-    fn send(&mut self, id: TunnelId, to: NextHop, range: Range<usize>) -> Result<(), SendError> {
         let now = self.now();
+        let range = INNER..INNER + packet.len();
         let buffer = self.outbox.buffer();
+        let room = buffer.get_mut(range.clone()).unwrap_or_default();
+        room.iter_mut().zip(packet).for_each(|(at, octet)| *at = *octet);
         let outbound = self.node.send(now, id, to, buffer, range)?;
         self.out(&outbound.underlay, outbound.packet);
         Ok(())
@@ -175,7 +209,10 @@ impl Daemon {
                 }
                 self.outbox.push(packet);
             }
-            Err(_) => self.outbox.counters.refused += 1,
+            Err(_) => {
+                self.outbox.counters.refused += 1;
+                self.outbox.skip();
+            }
         }
     }
 
@@ -197,14 +234,22 @@ impl Daemon {
         let mut inbox = core::mem::take(&mut self.inbox);
         // An ICMP error of an earlier packet (ECONNREFUSED, EHOSTUNREACH): the next may do.
         let more = inbox.receive(receiver).unwrap_or(true);
+        let now = self.now();
+        let mut batch = Vec::with_capacity(BATCH);
         for (received, buffer) in inbox.packets() {
-            let Some(data) = buffer.get_mut(received.payload.clone()) else { continue };
+            let data = buffer.get_mut(received.payload.clone()).unwrap_or_default();
             if let Some(capture) = &mut self.capture {
                 capture.write_received(&received.underlay, data);
             }
-            let now = self.now();
-            // Why a packet was discarded is in the node's counters and trace.
-            if let Ok(Some(inbound)) = self.node.handle_packet(now, received.underlay, data) {
+            batch.push(Incoming::new(received.underlay, data));
+        }
+        self.node.handle_batch(now, &mut batch);
+        // Why a packet was discarded is in the node's counters and trace.
+        let out_of = |incoming: &Incoming<'_>| incoming.outcome()?.clone().ok().flatten();
+        let inbound: Vec<Option<Inbound>> = batch.iter().map(out_of).collect();
+        for ((received, buffer), inbound) in inbox.packets().zip(inbound) {
+            let data = buffer.get_mut(received.payload.clone()).unwrap_or_default();
+            if let Some(inbound) = inbound {
                 self.inner(&inbound, data);
             }
         }

@@ -284,6 +284,27 @@ impl Outbox {
         self.buffers.get_mut(next).map(Vec::as_mut_slice).unwrap_or_default()
     }
 
+    /// The buffer of the packet behind the next `waiting` ones, which are in their buffers but not
+    /// whole yet: fewer than [`BATCH`].
+    pub fn buffer_behind(&mut self, waiting: usize) -> &mut [u8] {
+        // What waits keeps its place: there is room for a batch before the first.
+        if waiting == 0 {
+            self.flush();
+        }
+        let at = self.filled.len().saturating_add(waiting);
+        self.buffers.get_mut(at).map(Vec::as_mut_slice).unwrap_or_default()
+    }
+
+    /// The buffers of the next packets.
+    pub fn buffers(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.buffers.iter_mut().skip(self.filled.len()).map(Vec::as_mut_slice)
+    }
+
+    /// The next packet does not go.
+    pub fn skip(&mut self) {
+        self.filled.push(0..0);
+    }
+
     /// The next packet is whole: an IPv4 packet at `range` of its buffer.
     pub fn push(&mut self, range: Range<usize>) {
         self.filled.push(range);
@@ -297,6 +318,7 @@ impl Outbox {
             .iter()
             .zip(&self.filled)
             .map(|(buffer, range)| buffer.get(range.clone()).unwrap_or_default())
+            .filter(|packet| !packet.is_empty())
             .collect();
         let mut rest = &packets[..];
         while !rest.is_empty() {
