@@ -30,20 +30,21 @@ impl TripleDes {
     ///
     /// [`NotWholeBlocks`]; nothing has changed then.
     pub fn cbc_decrypt(&self, iv: [u8; 8], data: &mut [u8]) -> Result<(), NotWholeBlocks> {
-        let blocks = whole_blocks(data)?;
-        let mut chained = iv;
+        self.decrypt_chain(u64::from_be_bytes(iv), whole_blocks(data)?);
+        Ok(())
+    }
+
+    fn decrypt_chain(&self, mut chained: u64, blocks: &mut [[u8; BLOCK]]) {
         let mut ciphertexts = [[0; BLOCK]; CHUNK];
         for blocks in blocks.chunks_mut(CHUNK) {
             let ciphertexts = &mut ciphertexts[..blocks.len()];
             ciphertexts.copy_from_slice(blocks);
             self.decrypt_blocks(blocks);
             for (block, ciphertext) in blocks.iter_mut().zip(ciphertexts) {
-                let plain = u64::from_be_bytes(*block) ^ u64::from_be_bytes(chained);
-                *block = plain.to_be_bytes();
-                chained = *ciphertext;
+                *block = (u64::from_be_bytes(*block) ^ chained).to_be_bytes();
+                chained = u64::from_be_bytes(*ciphertext);
             }
         }
-        Ok(())
     }
 }
 
@@ -153,7 +154,7 @@ impl Sliced for BesideEachOther<'_, '_> {
     #[inline(always)]
     fn run<const N: usize>(self) {
         for packets in self.0.chunks_mut(BLOCKS_PER_WORD * N) {
-            let keys = keys_of::<N>(packets);
+            let keys = keys_of::<N>(packets.iter().map(|packet| packet.cipher.keys()));
             let mut step = 0;
             while worth_slicing(packets, step) {
                 let mut rows = [Wide::<N>::splat(0); 64];
@@ -180,15 +181,136 @@ impl Sliced for BesideEachOther<'_, '_> {
     }
 }
 
+/// The keys of lane after lane.
 #[inline(always)]
-fn keys_of<const N: usize>(packets: &[CbcEncrypt<'_>]) -> TripleKeys<Wide<N>> {
+fn keys_of<const N: usize>(lanes: impl Iterator<Item = [u64; 3]>) -> TripleKeys<Wide<N>> {
     let mut keys = [[Wide::<N>::splat(0); 64]; 3];
-    for (n, packets) in packets.chunks(BLOCKS_PER_WORD).enumerate() {
-        for (lane, packet) in packets.iter().enumerate() {
-            for (rows, key) in keys.iter_mut().zip(packet.cipher.keys()) {
-                rows[lane].set_word(n, key);
-            }
+    for (lane, of_lane) in lanes.take(BLOCKS_PER_WORD * N).enumerate() {
+        for (rows, key) in keys.iter_mut().zip(of_lane) {
+            rows[lane % BLOCKS_PER_WORD].set_word(lane / BLOCKS_PER_WORD, key);
         }
     }
     TripleKeys::each(keys)
+}
+
+/// One packet of a batch.
+pub struct CbcDecrypt<'a> {
+    cipher: &'a TripleDes,
+    /// The ciphertext before the first of the blocks.
+    chained: u64,
+    /// Those that are still to be decrypted.
+    blocks: &'a mut [[u8; BLOCK]],
+}
+
+impl core::fmt::Debug for CbcDecrypt<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("CbcDecrypt").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> CbcDecrypt<'a> {
+    /// `data` is decrypted in place, from `iv`, by `cipher`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotWholeBlocks`].
+    pub fn new(
+        cipher: &'a TripleDes,
+        iv: [u8; 8],
+        data: &'a mut [u8],
+    ) -> Result<Self, NotWholeBlocks> {
+        Ok(Self { cipher, chained: u64::from_be_bytes(iv), blocks: whole_blocks(data)? })
+    }
+
+    /// All that is left, by itself.
+    fn rest(&mut self) {
+        self.cipher.decrypt_chain(self.chained, core::mem::take(&mut self.blocks));
+    }
+}
+
+/// Decrypts packets in CBC mode beside each other, of the same cipher or of many; the result is that of [`TripleDes::cbc_decrypt`] on each.
+///
+/// The blocks of all packets follow each other in the lanes of the slices, so that short packets fill them together. Where fewer blocks are
+/// left than slicing is worth, the rest goes by tables.
+pub fn cbc_decrypt_batch(packets: &mut [CbcDecrypt<'_>]) {
+    let blocks = packets.iter().map(|packet| packet.blocks.len()).sum();
+    if blocks >= WORTH_SLICING || packets.iter().any(|packet| packet.cipher.always_slices()) {
+        slice::with_width(blocks, OneBehindTheOther(packets));
+    } else {
+        packets.iter_mut().for_each(CbcDecrypt::rest);
+    }
+}
+
+/// Each block a lane.
+struct OneBehindTheOther<'a, 'b>(&'a mut [CbcDecrypt<'b>]);
+
+impl Sliced for OneBehindTheOther<'_, '_> {
+    #[inline(always)]
+    fn run<const N: usize>(self) {
+        let lanes = BLOCKS_PER_WORD * N;
+        let mut packets = self.0;
+        loop {
+            // The packets of this pass: all but the last are done with it.
+            let (mut count, mut blocks, mut one_cipher) = (0, 0, true);
+            for packet in packets.iter() {
+                if blocks >= lanes {
+                    break;
+                }
+                one_cipher &= core::ptr::eq(packet.cipher, packets[0].cipher);
+                blocks += packet.blocks.len();
+                count += 1;
+            }
+            let pass = &mut packets[..count];
+            if blocks == 0 {
+                return;
+            }
+            if blocks < WORTH_SLICING && !pass.iter().any(|packet| packet.cipher.always_slices()) {
+                return pass.iter_mut().for_each(CbcDecrypt::rest);
+            }
+            let keys = if one_cipher {
+                TripleKeys::same(pass[0].cipher.keys())
+            } else {
+                keys_of::<N>(pass.iter().flat_map(|packet| {
+                    core::iter::repeat_n(packet.cipher.keys(), packet.blocks.len())
+                }))
+            };
+            decrypt_pass::<N>(pass, &keys);
+            // The last may have more than there were lanes for.
+            packets = &mut packets[count - 1..];
+        }
+    }
+}
+
+/// Decrypts as many of the blocks of `packets` as there are lanes, and takes them off.
+#[inline(always)]
+fn decrypt_pass<const N: usize>(packets: &mut [CbcDecrypt<'_>], keys: &TripleKeys<Wide<N>>) {
+    let lanes = BLOCKS_PER_WORD * N;
+    let (mut rows, mut chained) = ([Wide::<N>::splat(0); 64], [Wide::<N>::splat(0); 64]);
+    let mut lane = 0;
+    for packet in packets.iter() {
+        let mut before = packet.chained;
+        for block in packet.blocks.iter().take(lanes - lane) {
+            let (row, n) = (lane % BLOCKS_PER_WORD, lane / BLOCKS_PER_WORD);
+            let block = u64::from_be_bytes(*block);
+            rows[row].set_word(n, block);
+            chained[row].set_word(n, before);
+            before = block;
+            lane += 1;
+        }
+    }
+    slice::decrypt(&mut rows, keys);
+    let mut lane = 0;
+    for packet in packets {
+        let taken = packet.blocks.len().min(lanes - lane);
+        let (now, later) = core::mem::take(&mut packet.blocks).split_at_mut(taken);
+        if let Some(last) = now.last() {
+            packet.chained = u64::from_be_bytes(*last);
+        }
+        for block in now {
+            let (row, n) = (lane % BLOCKS_PER_WORD, lane / BLOCKS_PER_WORD);
+            *block = (rows[row].word(n) ^ chained[row].word(n)).to_be_bytes();
+            lane += 1;
+        }
+        packet.blocks = later;
+    }
 }

@@ -25,6 +25,6 @@ mod triple_des;
 pub use triple_des::{NotWholeBlocks, TripleDes};
 
 mod cbc;
-pub use cbc::{CbcEncrypt, cbc_encrypt_batch};
+pub use cbc::{CbcDecrypt, CbcEncrypt, cbc_decrypt_batch, cbc_encrypt_batch};
 
 mod cipher;

@@ -1,7 +1,7 @@
 //! Equal to RustCrypto's `des`, whichever way the blocks are done.
 
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use dmvpn_des::{CbcEncrypt, TripleDes, cbc_encrypt_batch};
+use dmvpn_des::{CbcDecrypt, CbcEncrypt, TripleDes, cbc_decrypt_batch, cbc_encrypt_batch};
 use proptest::prelude::*;
 
 fn oracle(key: &[u8; 24], blocks: &[[u8; 8]], encrypt: bool) -> Vec<[u8; 8]> {
@@ -86,7 +86,22 @@ proptest! {
             .map(|(&(iv, n, ..), data)| CbcEncrypt::new(&ciphers[cipher(n)], iv, data).unwrap())
             .collect();
         cbc_encrypt_batch(&mut jobs);
-        prop_assert_eq!(data, expected);
+        prop_assert_eq!(&data, &expected);
+
+        // Long ones too, which are not done in one pass.
+        let sealed: Vec<Vec<u8>> = data.into_iter().enumerate().map(|(n, data)| data.repeat(if n % 50 == 7 { 40 } else { 1 })).collect();
+        let mut alone = sealed.clone();
+        for (&(iv, n, ..), data) in packets.iter().zip(&mut alone) {
+            ciphers[cipher(n)].cbc_decrypt(iv, data).unwrap();
+        }
+        let mut together = sealed;
+        let mut jobs: Vec<CbcDecrypt<'_>> = packets
+            .iter()
+            .zip(&mut together)
+            .map(|(&(iv, n, ..), data)| CbcDecrypt::new(&ciphers[cipher(n)], iv, data).unwrap())
+            .collect();
+        cbc_decrypt_batch(&mut jobs);
+        prop_assert_eq!(together, alone);
     }
 }
 
@@ -113,6 +128,7 @@ fn what_is_no_whole_block_is_refused_untouched() {
         assert_eq!(cipher.cbc_encrypt([0; 8], &mut data), Err(refused));
         assert_eq!(cipher.cbc_decrypt([0; 8], &mut data), Err(refused));
         assert_eq!(CbcEncrypt::new(&cipher, [0; 8], &mut data).map(|_| ()), Err(refused));
+        assert_eq!(CbcDecrypt::new(&cipher, [0; 8], &mut data).map(|_| ()), Err(refused));
         assert_eq!(data, vec![3; len]);
     }
 }
@@ -124,4 +140,6 @@ fn debug_shows_no_secret() {
     assert_eq!(format!("{cipher:?}"), "TripleDes(..)");
     let packet = CbcEncrypt::new(&cipher, [0; 8], &mut data).unwrap();
     assert_eq!(format!("{packet:?}"), "CbcEncrypt { blocks: 2, .. }");
+    let packet = CbcDecrypt::new(&cipher, [0; 8], &mut data).unwrap();
+    assert_eq!(format!("{packet:?}"), "CbcDecrypt { blocks: 2, .. }");
 }

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::batch::{BESIDE, beside_each_other};
 use crate::config::{ConfigError, Mode, SaConfig};
 use crate::counters::Counters;
 use crate::crypto::{Fault, Provider};
@@ -218,11 +219,20 @@ pub struct Candidate {
 
 impl Candidate {
     fn open(&self, key: &Key, buffer: &mut [u8]) -> Result<Opened, OpenError> {
-        let start = self.packet.start;
-        let packet = buffer.get_mut(self.packet.clone()).ok_or(OpenError::Provider)?;
-        let plaintext = key.open(self.sequence, packet)?;
-        let start = start.saturating_add(plaintext.start);
-        let plaintext = packet.get(plaintext).ok_or(OpenError::Provider)?;
+        let packet = buffer.get_mut(self.packet.clone()).ok_or(Fault)?;
+        key.verify(self.sequence, packet)?;
+        if let Some(mut job) = key.cipher_job(packet)? {
+            job.decrypt();
+            job.outcome().unwrap_or(Err(Fault))?;
+        }
+        self.read(key, packet)
+    }
+
+    /// What the decrypted `packet` carries.
+    fn read(&self, key: &Key, packet: &[u8]) -> Result<Opened, OpenError> {
+        let plaintext = key.plaintext(packet);
+        let start = self.packet.start.saturating_add(plaintext.start);
+        let plaintext = packet.get(plaintext).ok_or(Fault)?;
 
         let trailer = trailer::read(plaintext)?;
         let next_header = trailer.next_header;
@@ -252,7 +262,7 @@ pub struct OpenJob<'a> {
     key: &'a Key,
     candidate: Candidate,
     buffer: &'a mut [u8],
-    opened: Result<Opened, OpenError>,
+    decrypted: Result<(), OpenError>,
 }
 
 impl<'a> OpenJob<'a> {
@@ -260,13 +270,26 @@ impl<'a> OpenJob<'a> {
     /// checked in.
     #[must_use]
     pub const fn new(key: &'a Key, candidate: Candidate, buffer: &'a mut [u8]) -> Self {
-        Self { key, candidate, buffer, opened: Err(OpenError::Provider) }
+        Self { key, candidate, buffer, decrypted: Err(OpenError::Provider) }
+    }
+
+    fn verify(&mut self) -> Result<(), OpenError> {
+        let (spi, verified) = (self.key.spi(), self.candidate.spi);
+        if spi != verified {
+            return Err(OpenError::ForeignPacket { spi, verified });
+        }
+        let packet = self.buffer.get_mut(self.candidate.packet.clone()).ok_or(Fault)?;
+        self.key.verify(self.candidate.sequence, packet)
     }
 
     /// What [`open_batch`] found, for [`InboundSa::commit`].
     #[must_use]
     pub fn finish(self) -> Verified {
-        Verified { candidate: self.candidate, opened: self.opened }
+        let opened = self.decrypted.and_then(|()| {
+            let packet = self.buffer.get(self.candidate.packet.clone()).ok_or(Fault)?;
+            self.candidate.read(self.key, packet)
+        });
+        Verified { candidate: self.candidate, opened }
     }
 }
 
@@ -277,14 +300,18 @@ pub struct Verified {
     opened: Result<Opened, OpenError>,
 }
 
-/// Computes the ICV of every job and decrypts those where it holds; see [`OpenJob::finish`].
+/// Computes the ICV of every job and decrypts those where it holds; see [`OpenJob::finish`]. A cipher
+/// may decrypt packets of several SAs beside each other.
 pub fn open_batch(jobs: &mut [OpenJob<'_>]) {
-    for job in jobs {
-        job.opened = if job.candidate.spi == job.key.spi() {
-            job.candidate.open(job.key, job.buffer)
-        } else {
-            Err(OpenError::ForeignPacket { spi: job.key.spi(), verified: job.candidate.spi })
-        };
+    for jobs in jobs.chunks_mut(BESIDE) {
+        for job in jobs.iter_mut() {
+            job.decrypted = job.verify();
+        }
+        let packets = jobs.iter_mut().filter_map(|job| {
+            let packet = job.buffer.get_mut(job.candidate.packet.clone())?;
+            Some((job.key, packet, &mut job.decrypted))
+        });
+        beside_each_other(packets, |cipher, jobs| cipher.decrypt_beside(jobs));
     }
 }
 

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::config::{ConfigError, Mode, SaConfig};
-use crate::crypto::{Aead, Cipher, EncryptJob, Fault, Mac, Provider};
+use crate::crypto::{Aead, Cipher, CipherJob, Fault, Mac, Provider};
 use crate::error::OpenError;
 use crate::transform::{Encryption, GCM_ICV_LEN, Transform};
 use crate::wire::{Header, NextHeader, Spi, trailer};
@@ -137,8 +137,8 @@ impl Key {
         payload_len: usize,
     ) -> Result<(), Fault> {
         self.frame(sequence, iv, next_header, packet, payload_len)?;
-        if let Some(mut job) = self.encryption(packet)? {
-            job.run();
+        if let Some(mut job) = self.cipher_job(packet)? {
+            job.encrypt();
             job.outcome().unwrap_or(Err(Fault))?;
         }
         self.authenticate(sequence, packet)
@@ -170,10 +170,11 @@ impl Key {
     }
 
     /// The second step, where encryption is a step of its own: what is to be encrypted, and by what.
-    pub(crate) fn encryption<'a>(
+    /// In opening it is what is to be decrypted.
+    pub(crate) fn cipher_job<'a>(
         &'a self,
         packet: &'a mut [u8],
-    ) -> Result<Option<EncryptJob<'a>>, Fault> {
+    ) -> Result<Option<CipherJob<'a>>, Fault> {
         let Protection::Separate { cipher: Some(cipher), .. } = &self.protection else {
             return Ok(None);
         };
@@ -181,7 +182,7 @@ impl Key {
         let body = packet.get_mut(..end).ok_or(Fault)?;
         let (clear, plaintext) =
             body.split_at_mut_checked(self.transform.headroom()).ok_or(Fault)?;
-        Ok(Some(EncryptJob::new(&**cipher, clear.get(Header::LEN..).ok_or(Fault)?, plaintext)))
+        Ok(Some(CipherJob::new(&**cipher, clear.get(Header::LEN..).ok_or(Fault)?, plaintext)))
     }
 
     /// The last step: the ICV, and encryption with it where they are one.
@@ -201,37 +202,28 @@ impl Key {
         }
     }
 
-    /// Verifies and decrypts `packet`, whose length was checked; returns where in it the plaintext
-    /// is, trailer included. If the ICV does not hold, nothing is decrypted.
-    pub(crate) fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<Range<usize>, OpenError> {
-        let failed = OpenError::IntegrityCheck { spi: self.spi };
-        let headroom = self.transform.headroom();
-        let end = packet.len().saturating_sub(self.transform.icv_len());
-
-        if let Protection::Separate { mac, .. } = &self.protection {
-            let (authenticated, icv) = self.split_icv(packet).ok_or(OpenError::Provider)?;
-            let implicit = sequence.to_be_bytes();
-            if !mac.verify([authenticated, self.implicit(&implicit)], icv)? {
-                return Err(failed);
+    /// The first step of opening `packet`, whose length was checked: the ICV, and decryption with it
+    /// where they are one. If it does not hold, nothing is decrypted.
+    pub(crate) fn verify(&self, sequence: u64, packet: &mut [u8]) -> Result<(), OpenError> {
+        let holds = match &self.protection {
+            Protection::Separate { mac, .. } => {
+                let (authenticated, icv) = self.split_icv(packet).ok_or(Fault)?;
+                mac.verify([authenticated, self.implicit(&sequence.to_be_bytes())], icv)?
             }
-        }
-        let (clear, rest) = packet.split_at_mut_checked(headroom).ok_or(OpenError::Provider)?;
-        let iv = clear.get(Header::LEN..).ok_or(OpenError::Provider)?;
-        let (ciphertext, icv) =
-            rest.split_at_mut_checked(end.saturating_sub(headroom)).ok_or(OpenError::Provider)?;
-        match &self.protection {
-            Protection::Separate { cipher: None, .. } => {}
-            Protection::Separate { cipher: Some(cipher), .. } => cipher.decrypt(iv, ciphertext)?,
             Protection::Combined { aead, salt } => {
-                let nonce = nonce(salt, iv).ok_or(OpenError::Provider)?;
-                let icv: &[u8; GCM_ICV_LEN] =
-                    (&*icv).try_into().map_err(|_length| OpenError::Provider)?;
-                if !aead.open(&nonce, self.aad(sequence).bytes(), ciphertext, icv)? {
-                    return Err(failed);
-                }
+                let (clear, rest) =
+                    packet.split_at_mut_checked(self.transform.headroom()).ok_or(Fault)?;
+                let (ciphertext, icv) = rest.split_last_chunk_mut::<GCM_ICV_LEN>().ok_or(Fault)?;
+                let nonce = nonce(salt, clear.get(Header::LEN..).ok_or(Fault)?).ok_or(Fault)?;
+                aead.open(&nonce, self.aad(sequence).bytes(), ciphertext, icv)?
             }
-        }
-        Ok(headroom..end)
+        };
+        if holds { Ok(()) } else { Err(OpenError::IntegrityCheck { spi: self.spi }) }
+    }
+
+    /// Where in an opened packet the plaintext is, trailer included.
+    pub(crate) fn plaintext(&self, packet: &[u8]) -> Range<usize> {
+        self.transform.headroom()..packet.len().saturating_sub(self.transform.icv_len())
     }
 
     fn split_icv<'a>(&self, packet: &'a mut [u8]) -> Option<(&'a [u8], &'a mut [u8])> {

@@ -42,6 +42,8 @@ pub use error::{OpenError, SealError};
 mod key;
 pub use key::{Iv, Key};
 
+mod batch;
+
 mod outbound;
 pub use outbound::{OutboundSa, SealJob, Sequence, seal_batch};
 

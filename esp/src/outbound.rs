@@ -2,12 +2,12 @@
 
 use core::ops::Range;
 
-use arrayvec::ArrayVec;
 use rand_core::CryptoRng;
 
+use crate::batch::{BESIDE, beside_each_other};
 use crate::config::{ConfigError, Mode, SaConfig};
 use crate::counters::Counters;
-use crate::crypto::{EncryptJob, Fault, Provider};
+use crate::crypto::{Fault, Provider};
 use crate::error::SealError;
 use crate::key::{Iv, Key};
 use crate::lifetime::{Remaining, Usage};
@@ -162,9 +162,7 @@ impl OutboundSa {
         let sequence = self.try_reserve(payload.len())?;
         let iv = self.key.draw_iv(rng);
         let bytes = buffer.get_mut(packet.clone()).ok_or(SealError::Provider)?;
-        self.key
-            .seal(sequence.value, &iv, next_header, bytes, payload.len())
-            .map_err(|_fault| SealError::Provider)?;
+        self.key.seal(sequence.value, &iv, next_header, bytes, payload.len())?;
         Ok(packet)
     }
 
@@ -300,52 +298,27 @@ impl<'a> SealJob<'a> {
     }
 }
 
-/// How many packets are encrypted beside each other at most.
-const BESIDE: usize = 256;
-
 /// Seals every job; see [`SealJob::packet`] for the results. A cipher may encrypt packets of several
 /// SAs beside each other.
 pub fn seal_batch(jobs: &mut [SealJob<'_>]) {
     for jobs in jobs.chunks_mut(BESIDE) {
         for job in jobs.iter_mut() {
-            job.outcome = job.frame().map_err(|_fault| SealError::Provider);
+            job.outcome = job.frame().map_err(SealError::from);
         }
-        encrypt(jobs);
+        let packets = jobs.iter_mut().filter_map(|job| {
+            let packet = job.buffer.get_mut(job.packet.clone())?;
+            Some((job.key, packet, &mut job.outcome))
+        });
+        beside_each_other(packets, |cipher, jobs| cipher.encrypt_beside(jobs));
         for job in jobs.iter_mut().filter(|job| job.outcome.is_ok()) {
-            job.outcome = job.authenticate().map_err(|_fault| SealError::Provider);
+            job.outcome = job.authenticate().map_err(SealError::from);
         }
     }
 }
 
-/// Every packet of `jobs`, at most [`BESIDE`], that is encrypted in a step of its own.
-fn encrypt(jobs: &mut [SealJob<'_>]) {
-    let mut packets = ArrayVec::<_, BESIDE>::new();
-    let mut outcomes = ArrayVec::<_, BESIDE>::new();
-    for job in jobs.iter_mut().filter(|job| job.outcome.is_ok()) {
-        let packet = job.buffer.get_mut(job.packet.clone()).ok_or(Fault);
-        match packet.and_then(|packet| job.key.encryption(packet)) {
-            Ok(None) => {}
-            Ok(Some(packet)) => {
-                packets.push(packet);
-                outcomes.push(&mut job.outcome);
-            }
-            Err(Fault) => job.outcome = Err(SealError::Provider),
-        }
-    }
-    for first in 0..packets.len() {
-        let Some(rest) = packets.get_mut(first..) else { break };
-        let Some(cipher) =
-            rest.first().filter(|job| job.outcome().is_none()).map(EncryptJob::cipher)
-        else {
-            continue;
-        };
-        cipher.encrypt_beside(rest);
-    }
-    for (packet, outcome) in packets.iter().zip(outcomes) {
-        // `None` is a cipher that does not do its own.
-        if packet.outcome() != Some(Ok(())) {
-            *outcome = Err(SealError::Provider);
-        }
+impl From<Fault> for SealError {
+    fn from(_fault: Fault) -> Self {
+        Self::Provider
     }
 }
 

@@ -76,24 +76,31 @@ pub trait Cipher: Any + Send + Sync {
 
     /// Encrypts the first of `jobs`, which is one of its own, and beside it as many of the others as it can; each of those that it did has an
     /// outcome then. A cipher that [batches](Self::batches) finds its like among the others by
-    /// [`EncryptJob::cipher_as`].
-    fn encrypt_beside(&self, jobs: &mut [EncryptJob<'_>]) {
+    /// [`CipherJob::cipher_as`].
+    fn encrypt_beside(&self, jobs: &mut [CipherJob<'_>]) {
         if let Some(first) = jobs.first_mut() {
-            first.run();
+            first.encrypt();
+        }
+    }
+
+    /// Decrypts as [`encrypt_beside`](Self::encrypt_beside) encrypts.
+    fn decrypt_beside(&self, jobs: &mut [CipherJob<'_>]) {
+        if let Some(first) = jobs.first_mut() {
+            first.decrypt();
         }
     }
 }
 
-/// The blocks of one packet among others, to be encrypted in place.
-pub struct EncryptJob<'a> {
+/// The blocks of one packet among others, to be encrypted or decrypted in place.
+pub struct CipherJob<'a> {
     cipher: &'a dyn Cipher,
     iv: &'a [u8],
     blocks: &'a mut [u8],
     outcome: Option<Result<(), Fault>>,
 }
 
-impl<'a> EncryptJob<'a> {
-    /// As in [`Cipher::encrypt`].
+impl<'a> CipherJob<'a> {
+    /// As in [`Cipher::encrypt`] and [`Cipher::decrypt`].
     #[must_use]
     pub const fn new(cipher: &'a dyn Cipher, iv: &'a [u8], blocks: &'a mut [u8]) -> Self {
         Self { cipher, iv, blocks, outcome: None }
@@ -118,20 +125,25 @@ impl<'a> EncryptJob<'a> {
         self.outcome
     }
 
-    /// The IV, the blocks, and where whoever encrypts them says what came of it.
+    /// The IV, the blocks, and where whoever does them says what came of it.
     pub const fn parts(&mut self) -> (&[u8], &mut [u8], &mut Option<Result<(), Fault>>) {
         (self.iv, self.blocks, &mut self.outcome)
     }
 
     /// Encrypts it by itself.
-    pub fn run(&mut self) {
+    pub fn encrypt(&mut self) {
         self.outcome = Some(self.cipher.encrypt(self.iv, self.blocks));
+    }
+
+    /// Decrypts it by itself.
+    pub fn decrypt(&mut self) {
+        self.outcome = Some(self.cipher.decrypt(self.iv, self.blocks));
     }
 }
 
-impl Debug for EncryptJob<'_> {
+impl Debug for CipherJob<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EncryptJob")
+        f.debug_struct("CipherJob")
             .field("len", &self.blocks.len())
             .field("outcome", &self.outcome)
             .finish_non_exhaustive()

@@ -11,10 +11,10 @@ use cipher::{
     BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
     KeyInit,
 };
-use dmvpn_des::{CbcEncrypt, TripleDes, cbc_encrypt_batch};
+use dmvpn_des::{CbcDecrypt, CbcEncrypt, TripleDes, cbc_decrypt_batch, cbc_encrypt_batch};
 use hmac::{EagerHash, Hmac};
 
-use super::{Aead, Cipher, EncryptJob, Fault, Mac, Provider, Unsupported};
+use super::{Aead, Cipher, CipherJob, Fault, Mac, Provider, Unsupported};
 use crate::transform::{Encryption, Integrity};
 
 /// RustCrypto: software in Rust, AES and SHA in hardware where the processor has it.
@@ -123,7 +123,7 @@ where
 /// 3DES of this workspace. It gains from seeing several packets at once.
 struct TripleDesCbc(TripleDes);
 
-/// Packets that are encrypted beside each other at most.
+/// Packets that are done beside each other at most.
 const BESIDE: usize = 256;
 
 impl Cipher for TripleDesCbc {
@@ -141,23 +141,36 @@ impl Cipher for TripleDesCbc {
         true
     }
 
-    fn encrypt_beside(&self, jobs: &mut [EncryptJob<'_>]) {
-        let mut packets = ArrayVec::<_, BESIDE>::new();
-        for job in jobs.iter_mut().filter(|job| job.outcome().is_none()) {
-            let Some(Self(cipher)) = job.cipher_as() else { continue };
-            if packets.is_full() {
-                break;
-            }
-            let (iv, blocks, outcome) = job.parts();
-            *outcome = Some(Err(Fault));
-            let Ok(iv) = iv.try_into() else { continue };
-            let Ok(packet) = CbcEncrypt::new(cipher, iv, blocks) else { continue };
-            // Nothing can fail from here on.
-            *outcome = Some(Ok(()));
-            packets.push(packet);
-        }
-        cbc_encrypt_batch(&mut packets);
+    fn encrypt_beside(&self, jobs: &mut [CipherJob<'_>]) {
+        cbc_encrypt_batch(&mut gather(jobs, |cipher, iv, blocks| {
+            CbcEncrypt::new(cipher, iv, blocks).map_err(|_length| Fault)
+        }));
     }
+
+    fn decrypt_beside(&self, jobs: &mut [CipherJob<'_>]) {
+        cbc_decrypt_batch(&mut gather(jobs, |cipher, iv, blocks| {
+            CbcDecrypt::new(cipher, iv, blocks).map_err(|_length| Fault)
+        }));
+    }
+}
+
+/// The packets of 3DES among those that are still to be done.
+fn gather<'a, P>(
+    jobs: &'a mut [CipherJob<'_>],
+    packet: impl Fn(&'a TripleDes, [u8; 8], &'a mut [u8]) -> Result<P, Fault>,
+) -> ArrayVec<P, BESIDE> {
+    let mut packets = ArrayVec::new();
+    for job in jobs.iter_mut().filter(|job| job.outcome().is_none()) {
+        let Some(TripleDesCbc(cipher)) = job.cipher_as() else { continue };
+        if packets.is_full() {
+            break;
+        }
+        let (iv, blocks, outcome) = job.parts();
+        // Once it is made, nothing can fail.
+        let made = iv.try_into().map_err(|_length| Fault).and_then(|iv| packet(cipher, iv, blocks));
+        *outcome = Some(made.map(|packet| packets.push(packet)));
+    }
+    packets
 }
 
 /// The HMAC with its key already hashed; each packet starts from a copy.
