@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::batch::{BESIDE, beside_each_other};
 use crate::config::{ConfigError, Mode, SaConfig};
 use crate::counters::Counters;
-use crate::crypto::{Fault, Provider};
+use crate::crypto::{Cipher, Fault, Provider};
 use crate::error::OpenError;
 use crate::key::Key;
 use crate::lifetime::{Remaining, Usage};
@@ -311,7 +311,7 @@ pub fn open_batch(jobs: &mut [OpenJob<'_>]) {
             let packet = job.buffer.get_mut(job.candidate.packet.clone())?;
             Some((job.key, packet, &mut job.decrypted))
         });
-        beside_each_other(packets, |cipher, jobs| cipher.decrypt_beside(jobs));
+        beside_each_other(packets, <dyn Cipher>::decrypt_beside);
     }
 }
 

@@ -16,7 +16,8 @@ use crate::wire::{Header, NextHeader, Spi, trailer};
 /// Length of the longest IV, in bytes.
 const MAX_IV_LEN: usize = 16;
 
-/// The keyed algorithms of one SA. `Debug` prints no secret; they are erased when it is dropped.
+/// The keyed algorithms of one SA. `Debug` prints no secret; they are erased when it is dropped, unless
+/// their provider says otherwise.
 pub struct Key {
     spi: Spi,
     transform: Transform,
@@ -203,7 +204,7 @@ impl Key {
     }
 
     /// The first step of opening `packet`, whose length was checked: the ICV, and decryption with it
-    /// where they are one. If it does not hold, nothing is decrypted.
+    /// where they are one. If it does not hold, no plaintext is left.
     pub(crate) fn verify(&self, sequence: u64, packet: &mut [u8]) -> Result<(), OpenError> {
         let holds = match &self.protection {
             Protection::Separate { mac, .. } => {

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use crate::batch::{BESIDE, beside_each_other};
 use crate::config::{ConfigError, Mode, SaConfig};
 use crate::counters::Counters;
-use crate::crypto::{Fault, Provider};
+use crate::crypto::{Cipher, Fault, Provider};
 use crate::error::SealError;
 use crate::key::{Iv, Key};
 use crate::lifetime::{Remaining, Usage};
@@ -309,7 +309,7 @@ pub fn seal_batch(jobs: &mut [SealJob<'_>]) {
             let packet = job.buffer.get_mut(job.packet.clone())?;
             Some((job.key, packet, &mut job.outcome))
         });
-        beside_each_other(packets, |cipher, jobs| cipher.encrypt_beside(jobs));
+        beside_each_other(packets, <dyn Cipher>::encrypt_beside);
         for job in jobs.iter_mut().filter(|job| job.outcome.is_ok()) {
             job.outcome = job.authenticate().map_err(SealError::from);
         }

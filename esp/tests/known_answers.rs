@@ -4,13 +4,13 @@
 
 mod support;
 
-use dmvpn_esp::crypto::RustCrypto;
+use dmvpn_esp::crypto::{Provider, RustCrypto};
 use dmvpn_esp::{
     Encryption, InboundSa, Integrity, Mode, NextHeader, OpenError, Opened, OutboundSa, SaConfig,
     Spi, Transform, udp,
 };
 use serde_json::Value;
-use support::{seal_with_iv, shared, unhex};
+use support::{providers, seal_with_iv, shared, unhex};
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}"))
@@ -49,12 +49,18 @@ struct Vector {
 }
 
 impl Vector {
-    fn inbound(&self) -> InboundSa {
-        InboundSa::new(&RustCrypto, &self.config, &self.keymat).unwrap()
+    fn inbound(&self, provider: &dyn Provider) -> InboundSa {
+        InboundSa::new(provider, &self.config, &self.keymat).unwrap()
     }
 
     fn opens_and_seals_again(&self, name: &str) {
-        let mut inbound = self.inbound();
+        for provider in providers() {
+            self.opens_and_seals_again_by(&*provider, name);
+        }
+    }
+
+    fn opens_and_seals_again_by(&self, provider: &dyn Provider, name: &str) {
+        let mut inbound = self.inbound(provider);
         let mut packet = self.esp.clone();
         let end = packet.len();
         let Opened::Payload(payload) = inbound.open(&mut packet, 0..end).unwrap() else {
@@ -65,7 +71,7 @@ impl Vector {
         assert_eq!(payload.deviation, None, "{name}");
         assert_eq!(packet[payload.range], self.payload, "{name}");
 
-        let mut outbound = OutboundSa::new(&RustCrypto, &self.config, &self.keymat).unwrap();
+        let mut outbound = OutboundSa::new(provider, &self.config, &self.keymat).unwrap();
         while outbound.last_sequence() + 1 < u64::from(self.sequence) {
             outbound.reserve(0).unwrap();
         }
@@ -145,7 +151,7 @@ fn refused_by_two_implementations() {
         };
         assert_eq!(inbound.open(&mut packet, 0..end), Err(expected), "{}", text(vector, "name"));
         let mut packet = unhex(text(vector, "esp"));
-        assert!(ours(base).inbound().open(&mut packet, 0..end).is_err());
+        assert!(ours(base).inbound(&RustCrypto).open(&mut packet, 0..end).is_err());
     }
 }
 

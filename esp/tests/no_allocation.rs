@@ -4,11 +4,12 @@
 
 mod support;
 
+use dmvpn_esp::crypto::Provider;
 use dmvpn_esp::{
     Lifetime, Mode, NextHeader, OpenJob, Opened, SaConfig, SealJob, Transform, Volume, open_batch,
     seal_batch,
 };
-use support::{Counting, config, pair, transforms};
+use support::{Counting, config, pair, pair_by, providers, transforms};
 
 fn allocations(run: impl FnOnce()) -> u64 {
     allocation_counter::measure(run).count_total
@@ -45,20 +46,31 @@ fn buffer() -> [u8; 300] {
 #[test]
 fn seal_and_open() {
     each_sa(|config, transform, next_header| {
-        let (mut out, mut inside) = pair(config, transform);
-        let mut rng = Counting::default();
-        let mut buffer = buffer();
-        let counted = allocations(|| {
-            for _ in 0..3 {
-                let packet = out.seal(&mut rng, next_header, &mut buffer, 100..140).unwrap();
-                let opened = inside.open(&mut buffer, packet).unwrap();
-                assert!(matches!(opened, Opened::Payload(payload) if payload.range == (100..140)));
-            }
-            let packet = out.seal(&mut rng, NextHeader::NONE, &mut buffer, 100..140).unwrap();
-            assert_eq!(inside.open(&mut buffer, packet), Ok(Opened::Dummy));
-        });
-        assert_eq!(counted, 0, "{config:?}");
+        for provider in providers() {
+            seal_and_open_by(&*provider, config, transform, next_header);
+        }
     });
+}
+
+fn seal_and_open_by(
+    provider: &dyn Provider,
+    config: &SaConfig,
+    transform: Transform,
+    next_header: NextHeader,
+) {
+    let (mut out, mut inside) = pair_by(provider, config, transform);
+    let mut rng = Counting::default();
+    let mut buffer = buffer();
+    let counted = allocations(|| {
+        for _ in 0..3 {
+            let packet = out.seal(&mut rng, next_header, &mut buffer, 100..140).unwrap();
+            let opened = inside.open(&mut buffer, packet).unwrap();
+            assert!(matches!(opened, Opened::Payload(payload) if payload.range == (100..140)));
+        }
+        let packet = out.seal(&mut rng, NextHeader::NONE, &mut buffer, 100..140).unwrap();
+        assert_eq!(inside.open(&mut buffer, packet), Ok(Opened::Dummy));
+    });
+    assert_eq!(counted, 0, "{provider:?} {config:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use dmvpn_esp::crypto::{Fault, Provider, RustCrypto, Unsupported};
 use dmvpn_esp::{Encryption, Integrity, Mode, NextHeader, OutboundSa, SaConfig, Spi, Transform};
 use hex_literal::hex;
 use serde_json::Value;
-use support::{seal_with_iv, shared, unhex};
+use support::{providers, seal_with_iv, shared, unhex};
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}"))
@@ -79,6 +79,12 @@ fn wycheproof_hmac() {
 
 #[test]
 fn wycheproof_gcm() {
+    for provider in providers() {
+        wycheproof_gcm_by(&*provider);
+    }
+}
+
+fn wycheproof_gcm_by(provider: &dyn Provider) {
     let Some(file) = shared("wycheproof_aes_gcm_test.json") else { return };
     let file: Value = serde_json::from_str(&file).unwrap();
     let (mut run, mut refused) = (0, 0);
@@ -94,7 +100,7 @@ fn wycheproof_gcm() {
             other => panic!("{other}"),
         };
         for case in group["tests"].as_array().unwrap() {
-            let aead = RustCrypto.aead(algorithm, &unhex(text(case, "key"))).unwrap();
+            let aead = provider.aead(algorithm, &unhex(text(case, "key"))).unwrap();
             let nonce = unhex(text(case, "iv")).try_into().unwrap();
             let (aad, message) = (unhex(text(case, "aad")), unhex(text(case, "msg")));
             let ciphertext = unhex(text(case, "ct"));
@@ -103,7 +109,9 @@ fn wycheproof_gcm() {
 
             let mut data = ciphertext.clone();
             assert_eq!(aead.open(&nonce, &aad, &mut data, &tag), Ok(valid), "{case}");
-            assert_eq!(data, if valid { &message[..] } else { &ciphertext });
+            // RustCrypto leaves what it does not believe as it was, `ring` makes it zeros.
+            let zeros = vec![0; data.len()];
+            assert!(if valid { data == message } else { data == ciphertext || data == zeros });
             let (mut data, mut icv) = (message.clone(), [0; 16]);
             aead.seal(&nonce, &aad, &mut data, &mut icv).unwrap();
             assert_eq!((data == ciphertext) && (icv == tag), valid, "{case}");

@@ -22,6 +22,11 @@ mod rustcrypto;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
 
+#[cfg(feature = "ring")]
+mod ring;
+#[cfg(feature = "ring")]
+pub use ring::RingGcm;
+
 #[cfg(feature = "null-crypto")]
 mod null;
 #[cfg(feature = "null-crypto")]
@@ -176,7 +181,7 @@ pub trait Mac: Send + Sync {
 const MAX_MAC_LEN: usize = 64;
 
 /// A keyed cipher that authenticates, with a 12-byte nonce and a 16-byte ICV. It erases its key
-/// when it is dropped.
+/// when it is dropped, unless its provider says otherwise.
 pub trait Aead: Send + Sync {
     /// Encrypts `data` in place and fills `icv`.
     ///
@@ -192,7 +197,7 @@ pub trait Aead: Send + Sync {
     ) -> Result<(), Fault>;
 
     /// Decrypts `data` in place if `icv` holds; returns whether it does, in a time that does not
-    /// depend on where it differs.
+    /// depend on where it differs. If it does not, what stands in `data` then is no plaintext.
     ///
     /// # Errors
     ///

@@ -43,6 +43,15 @@ impl TryRng for Counting {
 
 impl TryCryptoRng for Counting {}
 
+/// Every provider that has the algorithms of [`transforms`].
+pub(crate) fn providers() -> Vec<Box<dyn Provider>> {
+    vec![
+        Box::new(RustCrypto),
+        #[cfg(feature = "ring")]
+        Box::new(dmvpn_esp::crypto::RingGcm(RustCrypto)),
+    ]
+}
+
 /// Every transform there is.
 pub(crate) fn transforms() -> Vec<Transform> {
     let mut all = Vec::new();
@@ -80,10 +89,18 @@ pub(crate) fn config(transform: Transform, mode: Mode) -> SaConfig {
 
 /// Both ends of one SA.
 pub(crate) fn pair(config: &SaConfig, transform: Transform) -> (OutboundSa, InboundSa) {
+    pair_by(&RustCrypto, config, transform)
+}
+
+pub(crate) fn pair_by(
+    provider: &dyn Provider,
+    config: &SaConfig,
+    transform: Transform,
+) -> (OutboundSa, InboundSa) {
     let keymat = keymat(transform);
     (
-        OutboundSa::new(&RustCrypto, config, &keymat).unwrap(),
-        InboundSa::new(&RustCrypto, config, &keymat).unwrap(),
+        OutboundSa::new(provider, config, &keymat).unwrap(),
+        InboundSa::new(provider, config, &keymat).unwrap(),
     )
 }
 
