@@ -129,9 +129,33 @@ impl InboundSa {
     ///
     /// See [`OpenError`].
     pub fn open(&mut self, buffer: &mut [u8], packet: Range<usize>) -> Result<Opened, OpenError> {
-        let candidate = self.check(buffer, packet)?;
-        let opened = candidate.open(&self.key, buffer);
-        self.commit(Verified { candidate, opened })
+        let opened = self.try_open(buffer, packet);
+        self.count(&opened);
+        opened
+    }
+
+    /// As [`check`](Self::check), [`open_batch`] and [`commit`](Self::commit), but that nothing can
+    /// move the window between them.
+    #[inline]
+    fn try_open(&mut self, buffer: &mut [u8], packet: Range<usize>) -> Result<Opened, OpenError> {
+        let candidate = self.try_check(buffer, packet)?;
+        let opened = candidate.open(&self.key, buffer)?;
+        self.accept(&candidate);
+        Ok(opened)
+    }
+
+    #[inline]
+    fn accept(&mut self, candidate: &Candidate) {
+        self.window.accept(candidate.sequence);
+        self.usage.add(candidate.ciphertext_len);
+    }
+
+    #[inline]
+    const fn count(&mut self, opened: &Result<Opened, OpenError>) {
+        match opened {
+            Ok(opened) => self.counters.count_opened(opened),
+            Err(error) => self.counters.count_open_error(error),
+        }
     }
 
     /// All that can be said of a packet before its ICV is computed: its length, its SPI, its
@@ -148,6 +172,7 @@ impl InboundSa {
         checked
     }
 
+    #[inline(always)]
     fn try_check(&self, buffer: &[u8], packet: Range<usize>) -> Result<Candidate, OpenError> {
         let (spi, transform) = (self.key.spi(), self.key.transform());
         let outside = OpenError::RangeOutsideBuffer { end: packet.end, have: buffer.len() };
@@ -188,10 +213,7 @@ impl InboundSa {
     /// See [`OpenError`].
     pub fn commit(&mut self, verified: Verified) -> Result<Opened, OpenError> {
         let committed = self.try_commit(verified);
-        match &committed {
-            Ok(opened) => self.counters.count_opened(opened),
-            Err(error) => self.counters.count_open_error(error),
-        }
+        self.count(&committed);
         committed
     }
 
@@ -202,8 +224,7 @@ impl InboundSa {
         }
         let opened = opened?;
         self.admit(candidate.sequence, candidate.ciphertext_len)?;
-        self.window.accept(candidate.sequence);
-        self.usage.add(candidate.ciphertext_len);
+        self.accept(&candidate);
         Ok(opened)
     }
 }
@@ -218,6 +239,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    #[inline(always)]
     fn open(&self, key: &Key, buffer: &mut [u8]) -> Result<Opened, OpenError> {
         let packet = buffer.get_mut(self.packet.clone()).ok_or(Fault)?;
         key.verify(self.sequence, packet)?;
@@ -229,6 +251,7 @@ impl Candidate {
     }
 
     /// What the decrypted `packet` carries.
+    #[inline(always)]
     fn read(&self, key: &Key, packet: &[u8]) -> Result<Opened, OpenError> {
         let plaintext = key.plaintext(packet);
         let start = self.packet.start.saturating_add(plaintext.start);

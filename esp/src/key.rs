@@ -159,10 +159,9 @@ impl Key {
         let (header, rest) = packet.split_first_chunk_mut().ok_or(Fault)?;
         *header = Header { spi: self.spi, sequence: low }.encode();
 
-        let encryption = self.transform.encryption();
-        let (iv_field, rest) = rest.split_at_mut_checked(encryption.iv_len()).ok_or(Fault)?;
-        let explicit = iv.bytes(sequence, encryption);
-        iv_field.copy_from_slice(explicit.get(..iv_field.len()).ok_or(Fault)?);
+        let iv_len = self.transform.encryption().iv_len();
+        let (iv_field, rest) = rest.split_at_mut_checked(iv_len).ok_or(Fault)?;
+        iv.write(sequence, iv_field);
 
         let plaintext_len = payload_len.saturating_add(self.transform.trailer_len(payload_len));
         let plaintext = rest.get_mut(..plaintext_len).ok_or(Fault)?;
@@ -303,18 +302,22 @@ impl Iv {
         Self(Source::Bytes(bytes))
     }
 
-    fn bytes(&self, sequence: u64, encryption: Encryption) -> [u8; MAX_IV_LEN] {
-        match &self.0 {
-            Source::Bytes(bytes) => *bytes,
-            // Only GCM and NULL draw nothing; their IVs are 8 bytes and none.
-            Source::Sequence => {
-                let mut bytes = [0; MAX_IV_LEN];
-                if let Some(front) = bytes.get_mut(..encryption.iv_len()) {
-                    for (byte, value) in front.iter_mut().zip(sequence.to_be_bytes()) {
-                        *byte = value;
-                    }
-                }
-                bytes
+    /// Fills `field` from the front of the IV.
+    fn write(&self, sequence: u64, field: &mut [u8]) {
+        // Only GCM and NULL draw nothing; their IVs are 8 bytes and none.
+        let sequence = sequence.to_be_bytes();
+        let bytes = match &self.0 {
+            Source::Bytes(bytes) => &bytes[..],
+            Source::Sequence => &sequence,
+        };
+        // The lengths that there are, so that each is one store.
+        if let (Ok(field), Some(bytes)) =
+            (<&mut [u8; 8]>::try_from(&mut *field), bytes.first_chunk())
+        {
+            *field = *bytes;
+        } else {
+            for (field, byte) in field.iter_mut().zip(bytes) {
+                *field = *byte;
             }
         }
     }
