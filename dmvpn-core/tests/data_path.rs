@@ -241,6 +241,47 @@ fn what_is_not_ip_or_has_no_room_is_refused() {
     assert!(matches!(sent, Err(SendError::BufferTooSmall { .. })), "{sent:?}");
 }
 
+/// Contract rule 5: what is discarded takes no number of GRE's sequence, whoever says no.
+#[test]
+fn a_discarded_packet_leaves_the_gre_sequence_where_it_was() {
+    let settings = Settings { profile: None, ..Settings::default() };
+    let mut cloud = Cloud::new(10);
+    cloud.clear_allowed = true;
+    let hub = cloud.add(settings.hub());
+    let spoke = cloud.add(settings.spoke());
+    let up = cloud.run_until(Duration::from_secs(10), |cloud| guide::is_registered(cloud, spoke));
+    assert!(up, "not registered");
+    let now = cloud.now;
+    let node = &mut cloud.routers[hub].node;
+    let mut receive = |sequence: u32, protocol: u16, class: u8, payload: &[u8]| {
+        let underlay = Underlay {
+            transport: Transport::Gre,
+            local: SocketAddr::new(ip(guide::HUB), 0),
+            remote: SocketAddr::new(ip(guide::SPOKE), 0),
+            traffic_class: class,
+            dont_fragment: false,
+        };
+        // Key and sequence number (RFC 2890 §2).
+        let mut packet = [0x30, 0].to_vec();
+        packet.extend(protocol.to_be_bytes());
+        packet.extend(1_u32.to_be_bytes());
+        packet.extend(sequence.to_be_bytes());
+        packet.extend(payload);
+        node.handle_packet(now, underlay, &mut packet)
+    };
+    let inner = packet_of(100);
+    assert!(receive(10, 0x0800, 0, &inner).is_ok());
+    assert_eq!(receive(100, 0x1234, 0, &inner), Err(Discard::Protocol { protocol: 0x1234 }));
+    let not_ip = Discard::NotIp { protocol: 0x86dd, length: 100 };
+    assert_eq!(receive(101, 0x86dd, 0, &inner), Err(not_ip));
+    assert_eq!(receive(102, 0x0800, 3, &inner), Err(Discard::Congestion));
+    assert!(matches!(receive(103, 0x2001, 0, &[0; 7]), Err(Discard::Nhrp(_))));
+    // None of them was it.
+    assert!(receive(11, 0x0800, 0, &inner).is_ok());
+    let again = receive(11, 0x0800, 0, &inner);
+    assert!(matches!(again, Err(Discard::Gre(_))), "{again:?}");
+}
+
 /// Law: the data plane never allocates. A packet out of one node and into the other, all transforms
 /// and both modes, through GRE and the tables.
 #[test]

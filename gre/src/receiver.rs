@@ -85,8 +85,20 @@ impl Receiver {
         buffer: &[u8],
         packet: Range<usize>,
     ) -> Result<Received, Discard> {
-        let (header, payload) = match self.check(buffer, &packet) {
-            Ok(found) => found,
+        let received = self.check(buffer, packet)?;
+        self.accept(&received);
+        Ok(received)
+    }
+
+    /// The first half of [`decapsulate`](Self::decapsulate), for a caller who may yet discard the
+    /// packet for what it carries: the flow has not received it before [`accept`](Self::accept).
+    ///
+    /// # Errors
+    ///
+    /// See [`Discard`]; only counters changed then.
+    pub fn check(&mut self, buffer: &[u8], packet: Range<usize>) -> Result<Received, Discard> {
+        match self.try_check(buffer, &packet) {
+            Ok((header, payload)) => Ok(Received { header, payload }),
             Err(discard) => {
                 let counter = match discard {
                     Discard::Malformed(_) | Discard::RangeOutsideBuffer { .. } => {
@@ -97,9 +109,14 @@ impl Receiver {
                     Discard::OutOfOrder { .. } => &mut self.counters.out_of_order,
                 };
                 *counter = counter.saturating_add(1);
-                return Err(discard);
+                Err(discard)
             }
-        };
+        }
+    }
+
+    /// Counts what [`check`](Self::check) found as received, and its sequence number as the last.
+    pub fn accept(&mut self, received: &Received) {
+        let header = &received.header;
         if let Some(sequence) = header.sequence {
             if sequence != self.last_sequence.wrapping_add(1) {
                 self.counters.gaps = self.counters.gaps.saturating_add(1);
@@ -110,10 +127,9 @@ impl Receiver {
             self.counters.keepalives = self.counters.keepalives.saturating_add(1);
         }
         self.counters.received = self.counters.received.saturating_add(1);
-        Ok(Received { header, payload })
     }
 
-    fn check(
+    fn try_check(
         &self,
         buffer: &[u8],
         packet: &Range<usize>,

@@ -296,19 +296,21 @@ impl Node {
         let Some(flow) = self.peers.get_mut(&peer).and_then(|peer| peer.flow_mut(id)) else {
             return Err(Discard::InterfaceDown(id));
         };
-        let received = flow.decapsulate(data, gre)?;
+        // The sequence number counts when nothing discards the packet any more (contract rule 5).
+        let received = flow.check(data, gre)?;
         if tunnel.interface == InterfaceState::ShuttingDown
             && received.header.protocol != ProtocolType::NHRP
         {
             return Err(Discard::InterfaceDown(id));
         }
         if received.header.is_keepalive() {
+            flow.accept(&received);
             self.event(Event::Keepalive { tunnel: id, remote: underlay.remote.ip() });
             return Ok(None);
         }
         match received.header.protocol {
             ProtocolType::IPV4 | ProtocolType::IPV6 => {
-                let packet = received.payload;
+                let packet = received.payload.clone();
                 let bytes = data.get_mut(packet.clone()).unwrap_or_default();
                 // The owner is told that this is a packet, and reads its first octet.
                 if !delivery::is_ip(received.header.protocol, bytes) {
@@ -319,6 +321,7 @@ impl Node {
                     tunnel.counters.congestion = tunnel.counters.congestion.saturating_add(1);
                     return Err(Discard::Congestion);
                 }
+                flow.accept(&received);
                 if let Some(mss) = tunnel.config.adjust_mss
                     && crate::mtu::adjust_mss(bytes, mss)
                 {
@@ -333,8 +336,13 @@ impl Node {
                 }))
             }
             ProtocolType::NHRP => {
-                let packet = data.get(received.payload).unwrap_or_default();
+                let packet = data.get(received.payload.clone()).unwrap_or_default();
                 self.handle_nhrp(now, id, peer, packet)?;
+                // NHRP may have let go of the peer.
+                let peer = self.peers.get_mut(&peer);
+                if let Some(flow) = peer.and_then(|peer| peer.flow_mut(id)) {
+                    flow.accept(&received);
+                }
                 Ok(None)
             }
             other => Err(Discard::Protocol { protocol: other.0 }),
