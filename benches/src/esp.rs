@@ -63,6 +63,12 @@ impl Suite {
     }
 }
 
+/// What our associations are made with.
+#[cfg(not(feature = "ring"))]
+const PROVIDER: RustCrypto = RustCrypto;
+#[cfg(feature = "ring")]
+const PROVIDER: dmvpn_esp::crypto::RingGcm<RustCrypto> = dmvpn_esp::crypto::RingGcm(RustCrypto);
+
 /// Room around a payload that is enough for every transform.
 const ROOM: usize = 64;
 
@@ -87,7 +93,7 @@ impl Sealer {
     pub fn new(suite: Suite, payload: usize, batch: usize, associations: u32) -> Self {
         let keymat = keymat(suite);
         let sa = |number| {
-            OutboundSa::new(&RustCrypto, &config(suite, number), &keymat).expect("a valid config")
+            OutboundSa::new(&PROVIDER, &config(suite, number), &keymat).expect("a valid config")
         };
         Self {
             associations: (0..associations).map(sa).collect(),
@@ -143,14 +149,14 @@ impl Opener {
     /// A packet of `payload` octets.
     pub fn new(suite: Suite, payload: usize) -> Self {
         let (config, keymat) = (config(suite, 0), keymat(suite));
-        let mut outbound = OutboundSa::new(&RustCrypto, &config, &keymat).expect("valid");
+        let mut outbound = OutboundSa::new(&PROVIDER, &config, &keymat).expect("valid");
         let mut buffer = vec![0x45; ROOM + payload + ROOM];
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let packet = outbound
             .seal(&mut rng, NextHeader::GRE, &mut buffer, ROOM..ROOM + payload)
             .expect("there is room");
         let sealed = buffer[packet].to_vec();
-        let association = InboundSa::new(&RustCrypto, &config, &keymat).expect("valid");
+        let association = InboundSa::new(&PROVIDER, &config, &keymat).expect("valid");
         Self { association, buffer: sealed.clone(), sealed }
     }
 

@@ -59,6 +59,20 @@ pub fn avx2(effort: Effort) {
     }
 }
 
+/// What `ring` makes faster.
+pub fn ring(effort: Effort) {
+    if !cfg!(feature = "ring") {
+        return;
+    }
+    let suite = Suite::Aes128Gcm;
+    for length in [64, 1400] {
+        let bar = if length == 1400 { Bar::AtLeast(2.0, None) } else { NONE };
+        let what = |verb: &str| format!("aes128-gcm {verb}, {length} B, ring");
+        ratio("esp", what("seal"), "OpenSSL", seal_openssl(effort, suite, length), bar);
+        ratio("esp", what("open"), "OpenSSL", open_openssl(effort, suite, length), bar);
+    }
+}
+
 const fn at_least(bar: f64, stretch: f64) -> Bar {
     Bar::AtLeast(bar, Some(stretch))
 }
