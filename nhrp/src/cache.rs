@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) claimed_nbma: Option<IpAddr>,
     pub(crate) link: Option<LinkId>,
     pub(crate) owner: Option<Owner>,
+    /// Whether the peer that registered it is gone: then it is in nobody's way.
+    pub(crate) abandoned: bool,
     pub(crate) created: Instant,
     pub(crate) expires: Option<Instant>,
     pub(crate) kind: CacheKind,
@@ -168,6 +170,7 @@ impl Cache {
                 claimed_nbma: None,
                 link: None,
                 owner: None,
+                abandoned: false,
                 created: now,
                 expires: None,
                 kind,
@@ -222,6 +225,7 @@ impl Cache {
             entry.claimed_nbma = binding.claimed_nbma;
             entry.flags.nat = binding.claimed_nbma.is_some();
             entry.flags.unique = binding.unique;
+            entry.abandoned = false;
             entry.expires = Some(expires);
             self.expiry.set(target, expires);
             let nbma_now = Some(nbma);
@@ -256,6 +260,7 @@ impl Cache {
             claimed_nbma: binding.claimed_nbma,
             link: Some(link),
             owner: Some(binding.owner),
+            abandoned: false,
             created: now,
             expires: Some(expires),
             kind: CacheKind::Dynamic,
@@ -278,6 +283,16 @@ impl Cache {
             output.trace(now, subject, || Trace::MulticastCreating { nbma });
             output.trace(now, subject, || Trace::MulticastAdded { nbma });
             output.event(Event::MulticastAdded { link });
+        }
+    }
+
+    /// What `owner` registered over a link that is gone stays until it expires or somebody else
+    /// registers it.
+    pub(crate) fn abandon(&mut self, owner: &Owner, link: LinkId) {
+        for target in self.by_owner.get(owner).into_iter().flatten() {
+            if let Some(entry) = self.entries.get_mut(target).filter(|e| e.link == Some(link)) {
+                entry.abandoned = true;
+            }
         }
     }
 

@@ -155,6 +155,14 @@ impl Endpoint {
         }
     }
 
+    /// Nothing is left of a peer: no way to it, and no session either that it could make one with.
+    /// What it registered over this link stays until it expires, but another identity may register
+    /// it now, unless it is unique.
+    pub fn peer_gone(&mut self, now: Instant, link: &Link) {
+        self.now.observe(now);
+        self.cache.abandon(&Owner::of(link), link.id);
+    }
+
     /// A link to `nbma` went, perhaps the last.
     fn lost(&mut self, now: Instant, nbma: IpAddr) {
         if self.links.at(nbma).is_none() {

@@ -103,6 +103,57 @@ fn a_unique_address_belongs_to_who_registered_it_first() {
     assert_eq!(register(&mut open, 7200, &first, &mine), [0]);
 }
 
+/// A spoke whose identity is its address comes back from another one: what it registered before is
+/// in its way for as long as the old association may be somebody's.
+#[test]
+fn an_address_is_free_for_another_identity_once_its_peer_is_gone() {
+    let mut hub = up(hub());
+    let (old, new) = (peer(1, SPOKE, "one"), peer(2, "172.16.1.77", "two"));
+    let mine = request(SPOKE, "10.1.1.1", not_unique);
+    let theirs = request("172.16.1.77", "10.1.1.1", not_unique);
+    assert_eq!(register(&mut hub, 0, &old, &mine), [0]);
+    assert_eq!(register(&mut hub, 1, &new, &theirs), [4]);
+    // Its security association alone went, or another peer did: it may still be there.
+    hub.link_down(Instant::from_secs(2), old.id);
+    hub.peer_gone(Instant::from_secs(2), &peer(3, SPOKE, "one"));
+    hub.peer_gone(Instant::from_secs(2), &new);
+    assert_eq!(register(&mut hub, 2, &new, &theirs), [4]);
+    // Packets go to where it was until somebody else is there, or it expires.
+    hub.peer_gone(Instant::from_secs(3), &old);
+    let nbma = |hub: &mut Endpoint, now| {
+        hub.lookup(Instant::from_secs(now), ip("10.1.1.1")).map(|hop| hop.nbma)
+    };
+    assert_eq!(nbma(&mut hub, 3), Some(ip(SPOKE)));
+    // It was there first after all.
+    assert_eq!(register(&mut hub, 4, &old, &mine), [0]);
+    assert_eq!(register(&mut hub, 5, &new, &theirs), [4]);
+    hub.peer_gone(Instant::from_secs(6), &old);
+    // Gone or not, nobody but the owner purges it.
+    let theft = purge("10.1.1.1", 32, Flags::NONE);
+    let address = ip("10.1.1.1");
+    let outcome = hub.handle_packet(Instant::from_secs(6), &new, &theft);
+    assert_eq!(outcome, Err(Discard::NotOwner { address }));
+    assert_eq!(register(&mut hub, 7, &new, &theirs), [0]);
+    assert_eq!(nbma(&mut hub, 7), Some(ip("172.16.1.77")));
+    // And now it is that one's.
+    assert_eq!(register(&mut hub, 8, &old, &mine), [4]);
+    hub.peer_gone(Instant::from_secs(9), &old);
+    assert_eq!(register(&mut hub, 9, &old, &mine), [4]);
+}
+
+/// Who registered it as unique keeps it until it expires (RFC 2332 §5.2.4, code 14).
+#[test]
+fn a_unique_address_is_kept_for_a_peer_that_is_gone() {
+    let mut hub = up(hub());
+    let old = peer(1, SPOKE, "one");
+    assert_eq!(register(&mut hub, 0, &old, &request(SPOKE, "10.1.1.1", |_| {})), [0]);
+    hub.peer_gone(Instant::from_secs(1), &old);
+    let theirs = request("172.16.1.77", "10.1.1.1", not_unique);
+    let new = peer(2, "172.16.1.77", "two");
+    assert_eq!(register(&mut hub, 1, &new, &theirs), [14]);
+    assert_eq!(register(&mut hub, 7200, &new, &theirs), [0]);
+}
+
 #[test]
 fn without_identities_the_nbma_address_is_the_owner() {
     let mut hub = up(hub());

@@ -25,7 +25,7 @@ pub enum NextHop {
     /// point-to-point tunnel every next hop is the other end.
     Protocol(IpAddr),
     /// A peer by itself: a copy of a multicast packet, see
-    /// [`Node::multicast_after`].
+    /// [`Node::multicast_after`]. It opens no crypto socket: who registered may be gone.
     Peer(PeerId),
 }
 
@@ -146,7 +146,16 @@ impl Node {
         }
         let peer = self.peer_towards(now, id, next_hop)?;
         let carried = Carried { protocol, traffic_class: class, range: packet };
-        self.encapsulate(now, id, peer, carried, buffer)
+        let outcome = self.encapsulate(now, id, peer, carried, buffer);
+        // What is for one peer has its socket opened. Copies of multicast do not call whoever
+        // registered once, and NHRP does not either: it answers who is there, and the sockets to
+        // our servers are opened anyway.
+        if let (Err(SendError::NoSecurityAssociation), NextHop::Protocol(_)) = (&outcome, next_hop)
+        {
+            self.open(now, peer);
+            self.unsettled = true;
+        }
+        outcome
     }
 
     /// The next peer that gets a copy of a multicast packet, in a fixed order: start with `None`,
@@ -249,13 +258,11 @@ impl Node {
                 packet: gre.into(),
             });
         }
-        // Fail closed: without an association nothing leaves, and a negotiation starts.
+        // Fail closed: without an association nothing leaves.
         let Some(outbound) = peer.outbound.as_mut() else {
             let counter = &mut peer.past_counters_mut().no_sa_send;
             *counter = counter.saturating_add(1);
             tunnel.counters.no_sa = tunnel.counters.no_sa.saturating_add(1);
-            self.open(now, peer_id);
-            self.unsettled = true;
             return Err(SendError::NoSecurityAssociation);
         };
         let selectors = outbound.association.selectors;

@@ -93,21 +93,28 @@ impl Node {
 
     pub(super) fn reopen(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        if peer.wanted && peer.outbound.is_none() {
-            // The attempt before is over; only its pause kept the socket from opening.
-            peer.socket = SocketState::Closed;
+        if peer.outbound.is_some() {
+            return;
+        }
+        // The attempt before is over; only its pause kept the socket from opening.
+        peer.socket = SocketState::Closed;
+        if peer.wanted {
             self.open(now, id);
+        } else {
+            // The next packet opens it.
+            self.forget_if_idle(id);
         }
     }
 
     /// Asks key management for security associations, unless they are there. Cheap when a
-    /// negotiation is under way already: data packets call it.
+    /// negotiation is under way already, or has just failed: data packets call it.
     pub(super) fn open(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(protection) = peer.whereabouts.protection else { return };
         if peer.socket != SocketState::Closed {
             return;
         }
+        peer.socket = SocketState::Opening;
         let remote = peer.whereabouts.remote;
         match self.isakmp.connect(now, protection, remote) {
             Ok(ike) => {
@@ -127,7 +134,6 @@ impl Node {
                 }
                 if let Some(peer) = self.peers.get_mut(&id) {
                     peer.ike = Some(ike);
-                    peer.socket = SocketState::Opening;
                 }
                 if let Some(before) = before.filter(|before| *before != id) {
                     self.merge(now, id, before);
@@ -183,17 +189,18 @@ impl Node {
         }
     }
 
+    /// An attempt to open the socket failed. It is tried again after a pause, or if we do not want
+    /// it ourselves, when there is a packet after that.
     fn try_again_later(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.socket = SocketState::Closed;
-        if peer.wanted {
-            peer.socket = SocketState::Opening;
-            peer.failures = peer.failures.saturating_add(1);
-            let at = now + pause(peer.failures, &mut self.rng);
-            self.timers.set(Timer::Reopen(id), at);
-        } else {
-            self.forget_if_idle(id);
+        if !peer.wanted && peer.socket == SocketState::Closed {
+            // The attempt was the peer's.
+            return self.forget_if_idle(id);
         }
+        peer.socket = SocketState::Opening;
+        peer.failures = peer.failures.saturating_add(1);
+        let at = now + pause(peer.failures, &mut self.rng);
+        self.timers.set(Timer::Reopen(id), at);
     }
 
     // -- events of key management -------------------------------------------------------------
@@ -486,6 +493,8 @@ impl Node {
                 continue;
             }
             peer.ike = None;
+            self.peer_gone(now, id);
+            let Some(peer) = self.peers.get(&id) else { continue };
             if peer.socket == SocketState::Open {
                 self.socket_down(now, id, reason);
             } else if self.timers.get(&Timer::Reopen(id)).is_none() {

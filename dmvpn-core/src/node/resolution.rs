@@ -86,6 +86,15 @@ impl Node {
         self.with_nhrp(now, id, |nhrp, now| nhrp.link_down(now, LinkId(peer.0)));
     }
 
+    /// Neither associations nor a phase 1 with a peer are left.
+    pub(super) fn peer_gone(&mut self, now: Instant, id: PeerId) {
+        let Some(link) = self.link(id) else { return };
+        let protection = self.peers.get(&id).and_then(|peer| peer.whereabouts.protection);
+        for tunnel in self.tunnels_of(protection) {
+            self.with_nhrp(now, tunnel, |nhrp, now| nhrp.peer_gone(now, &link));
+        }
+    }
+
     /// A multipoint tunnel opens the sockets to its next hop servers itself.
     pub(super) fn open_servers(&mut self, now: Instant, id: TunnelId) {
         let Some(tunnel) = self.tunnels.get(&id) else { return };

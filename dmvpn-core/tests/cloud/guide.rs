@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) nat_traversal: NatTraversal,
     pub(crate) nhrp_authentication: &'static str,
     pub(crate) holding_time: u16,
+    pub(crate) unique: bool,
     pub(crate) jobs: isakmp::Jobs,
     pub(crate) trace: bool,
     pub(crate) queue: usize,
@@ -60,6 +61,7 @@ impl Default for Settings {
             nat_traversal: NatTraversal::default(),
             nhrp_authentication: "NHRPAUTH",
             holding_time: 7200,
+            unique: true,
             jobs: isakmp::Jobs::Inline,
             trace: true,
             queue: 16_384,
@@ -99,6 +101,7 @@ impl Settings {
             .network_id(1)
             .authentication(Some(authentication))
             .holding_time(self.holding_time)
+            .unique(self.unique)
             .links_required(true)
             .trace_capacity(if self.trace { 100_000 } else { 0 })
     }

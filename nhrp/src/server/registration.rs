@@ -218,9 +218,11 @@ fn decide(
     if registered.is_some_and(|entry| entry.flags.unique) && !own {
         return refuse(CieCode::UNIQUE_ADDRESS_ALREADY_REGISTERED);
     }
-    // Who moves keeps its identity, so another identity is somebody else, whatever the flag says.
-    // NBMA addresses change, and without identities the RFC's rule is all there is.
-    let other = registered.and_then(|entry| entry.owner.as_ref()).filter(|_| !own);
+    // Another identity is somebody else, whatever the flag says, as long as the one that registered
+    // is there; who has its NBMA address for an identity comes back as another one. Without
+    // identities the RFC's rule is all there is.
+    let there = registered.filter(|entry| !entry.abandoned);
+    let other = there.and_then(|entry| entry.owner.as_ref()).filter(|_| !own);
     if let (Some(Owner::Identity(_)), Owner::Identity(_)) = (other, &binding.owner) {
         return refuse(CieCode::ADMINISTRATIVELY_PROHIBITED);
     }
