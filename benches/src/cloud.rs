@@ -54,7 +54,7 @@ impl Cloud {
         let mut starting: BTreeMap<u32, Node> = BTreeMap::new();
         let (mut to_hub, mut started, mut registered) = (Vec::new(), 0, 0);
         while registered < count {
-            now = now + LATENCY;
+            now += LATENCY;
             cloud.now = now;
             let (answers, spent) = cloud.hub_turn(&mut to_hub);
             cloud.cold_start += spent;

@@ -132,7 +132,7 @@ impl Bench {
 
     /// What the kept spokes have to say after a while, in random order; the cost of each message.
     fn spokes_timers(&mut self, later: Duration) -> f64 {
-        self.cloud.now = self.cloud.now + later;
+        self.cloud.now += later;
         // What is due by now is not what is measured.
         self.cloud.hub_turn(&mut Vec::new());
         let mut flights = self.cloud.spokes_timers();
@@ -156,7 +156,7 @@ impl Bench {
     fn timers(&mut self) -> f64 {
         let mut turns = Vec::new();
         while turns.len() < 8 {
-            self.cloud.now = self.cloud.now + Duration::from_secs(1);
+            self.cloud.now += Duration::from_secs(1);
             let (asked, spent) = self.cloud.hub_turn(&mut Vec::new());
             if !asked.is_empty() {
                 turns.push(each(spent, asked.len()));

@@ -63,7 +63,7 @@ impl Handshakes {
     /// Main mode, quick mode, and the deletes of both: the CPU time of the initiator and of the
     /// responder.
     pub fn one(&mut self) -> (Duration, Duration) {
-        self.now = self.now + Duration::from_secs(1);
+        self.now += Duration::from_secs(1);
         let now = self.now;
         let (connected, mut ours) = cpu::timed(|| {
             self.initiator.connect(now, PROTECTION, RESPONDER).expect("a protection")

@@ -55,7 +55,7 @@ impl Server {
         let (link, request) = &self.clients[self.next];
         // 7919 clients on, so that neighbours are not together in the processor's cache.
         self.next = (self.next + 7919) % self.clients.len();
-        self.now = self.now + Duration::from_micros(10);
+        self.now += Duration::from_micros(10);
         let outcome = self.endpoint.handle_packet(self.now, link, request);
         assert_eq!(outcome, Ok(()));
         assert!(self.endpoint.poll_transmit().is_some());
