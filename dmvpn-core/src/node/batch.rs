@@ -134,7 +134,7 @@ impl Node {
     /// peers beside each other. Each packet has its own [`outcome`](Outgoing::outcome); an error
     /// leaves the others alone.
     ///
-    /// Nothing is allocated. Some 80 KiB of stack are needed.
+    /// Nothing is allocated. A stack of 128 KiB is enough.
     pub fn send_batch(&mut self, now: Instant, batch: &mut [Outgoing<'_>]) {
         for batch in batch.chunks_mut(BESIDE) {
             let now = self.latest.observe(now);
@@ -230,7 +230,7 @@ impl Node {
     /// packets of whatever peers share the lanes of 3DES. Each packet has its own
     /// [`outcome`](Incoming::outcome); an error leaves the others alone.
     ///
-    /// Nothing is allocated for data. Some 80 KiB of stack are needed.
+    /// Nothing is allocated for data. A stack of 128 KiB is enough.
     pub fn handle_batch(&mut self, now: Instant, batch: &mut [Incoming<'_>]) {
         for batch in batch.chunks_mut(BESIDE) {
             let now = self.latest.observe(now);
