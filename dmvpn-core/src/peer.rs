@@ -61,8 +61,9 @@ pub(crate) struct Peer {
     pub(crate) ike: Option<dmvpn_isakmp::PeerId>,
     pub(crate) identity: Option<Identity>,
     pub(crate) socket: SocketState,
-    /// Whether we open the socket ourselves: the tunnel's destination, or a next hop server.
-    pub(crate) wanted: bool,
+    /// The address that we open the socket to ourselves: the tunnel's destination, or that of a next
+    /// hop server. A peer behind a NAT may be found elsewhere for a time.
+    pub(crate) wanted: Option<IpAddr>,
     /// Failures in a row, for the pause before the next attempt.
     pub(crate) failures: u32,
     /// The association that packets go out on.
@@ -140,7 +141,7 @@ impl Peer {
             ike: None,
             identity: None,
             socket: SocketState::Closed,
-            wanted: false,
+            wanted: None,
             failures: 0,
             outbound: None,
             waiting: BTreeMap::new(),
@@ -198,7 +199,7 @@ impl Peer {
 
     /// Nothing holds it any more: it may be forgotten.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.wanted
+        self.wanted.is_none()
             && self.ike.is_none()
             && self.bindings == 0
             && self.outbound.is_none()

@@ -4,10 +4,13 @@ extern crate alloc;
 
 mod cloud;
 
+use alloc::rc::Rc;
+use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use cloud::guide::{self, Settings, TUNNEL, ip};
+use cloud::nat::Nat;
 use cloud::{Cloud, Faults, inner_packet};
 use dmvpn_core::{Discard, NextHop, Transport, Underlay};
 
@@ -169,4 +172,43 @@ fn what_gre_calls_ip_and_is_not_never_comes_out_of_a_tunnel() {
     }
     let outcome = node.handle_packet(now, towards_hub(Transport::Gre), &mut gre(1, &whole));
     assert!(matches!(outcome, Ok(Some(_))), "{outcome:?}");
+}
+
+/// A message of the hub's that was kept from the spoke is authentic and fresh, and it comes from
+/// elsewhere: as the hub is behind a NAT, the spoke follows (RFC 3947 §7). By then the hub has lost
+/// its memory. Where the spoke calls it again is what its operator named, not where it was led to.
+#[test]
+fn a_hub_is_called_where_the_operator_named_it_wherever_it_was_seen_last() {
+    const INSIDE: &str = "10.9.9.9";
+    let settings = Settings::watchful();
+    let mut cloud = Cloud::new(27_812);
+    cloud.nat(ip(INSIDE), Nat::one_to_one(ip(INSIDE), ip(guide::HUB)));
+    let hub = cloud.add(settings.hub_at(INSIDE));
+    let spoke = cloud.add(settings.spoke());
+    let up = |cloud: &Cloud| guide::is_registered(cloud, spoke);
+    assert!(cloud.run_until(Duration::from_secs(10), up));
+    let kept = Rc::new(RefCell::new(None));
+    let keeper = Rc::clone(&kept);
+    cloud.swallow = Some(Box::new(move |underlay, packet| {
+        // The non-ESP marker (RFC 3948 §2.2).
+        let isakmp = underlay.transport == Transport::NatT && packet.starts_with(&[0; 4]);
+        let first = isakmp && underlay.local.ip() == ip(INSIDE) && keeper.borrow().is_none();
+        if first {
+            *keeper.borrow_mut() = Some((*underlay, packet.to_vec()));
+        }
+        first
+    }));
+    assert!(cloud.run_until(Duration::from_secs(60), |_| kept.borrow().is_some()));
+    let (underlay, mut packet) = kept.take().unwrap();
+    let elsewhere = SocketAddr::new(ip("203.0.113.66"), underlay.local.port());
+    let led = Underlay { local: underlay.remote, remote: elsewhere, ..underlay };
+    cloud.restart(hub);
+    let now = cloud.now;
+    let outcome = cloud.routers[spoke].node.handle_packet(now, led, &mut packet);
+    assert_eq!(outcome, Ok(None));
+    cloud.drain(spoke);
+    assert!(cloud.routers[spoke].node.sessions().any(|session| session.remote == elsewhere.ip()));
+    cloud.run_for(Duration::from_secs(600));
+    assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
+    assert_eq!(cloud.routers[spoke].node.table_sizes().peers, 1);
 }

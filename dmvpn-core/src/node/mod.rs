@@ -534,7 +534,7 @@ impl Node {
         self.join_protection(now, id, protection);
         self.trace_socket(now, id, Some(remote), |_| SocketChange::ActiveOpen);
         self.join_flow(peer, id);
-        self.want(now, peer);
+        self.want(now, peer, remote);
         if self.peers.get(&peer).is_some_and(|peer| peer.socket == SocketState::Open) {
             self.socket_up(now, peer);
         }
@@ -547,7 +547,7 @@ impl Node {
         let peer = self.peer_at(whereabouts);
         self.set_other_end(id, peer);
         if let Some(entry) = self.peers.get_mut(&peer) {
-            entry.wanted = true;
+            entry.wanted = Some(remote);
         }
         self.join_flow(peer, id);
         self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_up);
@@ -643,7 +643,7 @@ impl Node {
             if let Some(entry) = self.peers.get_mut(&peer) {
                 entry.leave(id);
                 if entry.flows.is_empty() {
-                    entry.wanted = false;
+                    entry.wanted = None;
                     entry.bindings = 0;
                 }
             }

@@ -60,7 +60,7 @@ impl Node {
             if let Some(entry) = self.peers.get_mut(&peer) {
                 entry.leave(id);
                 if last {
-                    entry.wanted = false;
+                    entry.wanted = None;
                     entry.bindings = 0;
                 }
             }
@@ -83,10 +83,11 @@ impl Node {
             .collect()
     }
 
-    /// We open the socket to this peer, and open it again whenever it closes.
-    pub(super) fn want(&mut self, now: Instant, id: PeerId) {
+    /// We open the socket to this peer, and open it again whenever it closes, at the address that the
+    /// operator named.
+    pub(super) fn want(&mut self, now: Instant, id: PeerId, named: IpAddr) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.wanted = true;
+            peer.wanted = Some(named);
         }
         self.open(now, id);
     }
@@ -98,7 +99,7 @@ impl Node {
         }
         // The attempt before is over; only its pause kept the socket from opening.
         peer.socket = SocketState::Closed;
-        if peer.wanted {
+        if peer.wanted.is_some() {
             self.open(now, id);
         } else {
             // The next packet opens it.
@@ -115,7 +116,9 @@ impl Node {
             return;
         }
         peer.socket = SocketState::Opening;
-        let remote = peer.whereabouts.remote;
+        // Whom we followed elsewhere may have been led there: only whoever answers where the operator
+        // said is certain to be meant.
+        let remote = peer.wanted.unwrap_or(peer.whereabouts.remote);
         match self.isakmp.connect(now, protection, remote) {
             Ok(ike) => {
                 let session = self.sessions.entry(ike).or_insert_with(Session::new);
@@ -153,7 +156,7 @@ impl Node {
         };
         let named = peer.identity.is_some() && before.identity.is_some();
         let differ = named && peer.identity != before.identity;
-        !peer.wanted && (peer.bindings > 0 || differ)
+        peer.wanted.is_none() && (peer.bindings > 0 || differ)
     }
 
     /// Key management knows the peer `id` as `before`, whose associations may be up already: the two
@@ -174,7 +177,7 @@ impl Node {
             }
         }
         let Some(peer) = self.peers.get_mut(&before) else { return };
-        peer.wanted |= twin.wanted;
+        peer.wanted = peer.wanted.or(twin.wanted);
         for (tunnel, flow) in twin.flows {
             peer.join(tunnel, flow.key());
         }
@@ -193,7 +196,7 @@ impl Node {
     /// it ourselves, when there is a packet after that.
     fn try_again_later(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        if !peer.wanted && peer.socket == SocketState::Closed {
+        if peer.wanted.is_none() && peer.socket == SocketState::Closed {
             // The attempt was the peer's.
             return self.forget_if_idle(id);
         }
@@ -336,7 +339,7 @@ impl Node {
             let known = self.peers_near(near).find(|id| {
                 self.peers.get(id).is_some_and(|peer| match &peer.identity {
                     Some(before) => Some(before) == identity.as_ref(),
-                    None => peer.wanted,
+                    None => peer.wanted.is_some(),
                 })
             });
             known.unwrap_or_else(|| self.peer_at(whereabouts))
@@ -364,7 +367,7 @@ impl Node {
         self.peers.get(&id).is_some_and(|peer| {
             let differs = peer.identity.is_some() && peer.identity.as_ref() != identity;
             let protected = !peer.inbound.is_empty() || peer.outbound.is_some();
-            differs && !peer.wanted && !(protected && peer.ike == Some(ike))
+            differs && peer.wanted.is_none() && !(protected && peer.ike == Some(ike))
         })
     }
 
@@ -570,7 +573,7 @@ impl Node {
         }
         // What we want and lost is opened again at once; what failed before waits.
         self.timers.cancel(&Timer::Reopen(id));
-        if self.peers.get(&id).is_some_and(|peer| peer.wanted) {
+        if self.peers.get(&id).is_some_and(|peer| peer.wanted.is_some()) {
             self.timers.set(Timer::Reopen(id), now);
         }
         self.forget_if_idle(id);

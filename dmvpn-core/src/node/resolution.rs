@@ -105,10 +105,10 @@ impl Node {
             let peer = self.peer_near(whereabouts).unwrap_or_else(|| self.peer_at(whereabouts));
             self.join_flow(peer, id);
             if protection.is_some() {
-                self.want(now, peer);
+                self.want(now, peer, remote);
             } else {
                 if let Some(entry) = self.peers.get_mut(&peer) {
-                    entry.wanted = true;
+                    entry.wanted = Some(remote);
                 }
                 self.link_up(now, id, peer);
             }

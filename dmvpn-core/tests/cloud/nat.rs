@@ -8,7 +8,8 @@ use dmvpn_core::Transport;
 /// Translates UDP by port; native ESP and GRE only if it is one to one.
 pub(crate) struct Nat {
     pub(crate) outside: IpAddr,
-    pub(crate) one_to_one: bool,
+    /// The one inside address that has the outside one for itself, in both directions.
+    one_to_one: Option<IpAddr>,
     bindings: BTreeMap<SocketAddr, SocketAddr>,
     next_port: u16,
 }
@@ -16,12 +17,12 @@ pub(crate) struct Nat {
 impl Nat {
     /// Every inside port gets an outside port of its own, from `first_port` up.
     pub(crate) fn port_translating(outside: IpAddr, first_port: u16) -> Self {
-        Self { outside, one_to_one: false, bindings: BTreeMap::new(), next_port: first_port }
+        Self { outside, one_to_one: None, bindings: BTreeMap::new(), next_port: first_port }
     }
 
     /// Ports stay; protocols without ports pass.
-    pub(crate) fn one_to_one(outside: IpAddr) -> Self {
-        Self { one_to_one: true, ..Self::port_translating(outside, 0) }
+    pub(crate) fn one_to_one(inside: IpAddr, outside: IpAddr) -> Self {
+        Self { one_to_one: Some(inside), ..Self::port_translating(outside, 0) }
     }
 
     /// Forgets its bindings, as after a reboot: the next packets get new ports.
@@ -34,10 +35,8 @@ impl Nat {
         inside: SocketAddr,
         transport: Transport,
     ) -> Option<SocketAddr> {
-        if self.one_to_one {
-            let outside = SocketAddr::new(self.outside, inside.port());
-            self.bindings.insert(inside, outside);
-            return Some(outside);
+        if self.one_to_one.is_some() {
+            return Some(SocketAddr::new(self.outside, inside.port()));
         }
         if matches!(transport, Transport::Esp | Transport::Gre) {
             return None;
@@ -53,6 +52,9 @@ impl Nat {
 
     /// Where a packet to `outside` goes, if anybody's binding says.
     pub(crate) fn inwards(&self, outside: SocketAddr) -> Option<SocketAddr> {
+        if let Some(inside) = self.one_to_one {
+            return Some(SocketAddr::new(inside, outside.port()));
+        }
         let binding = self.bindings.iter().find(|(_, bound)| **bound == outside);
         binding.map(|(inside, _)| *inside)
     }
