@@ -273,7 +273,8 @@ pub struct Rekeying {
     /// How long the initiator of a re-keying still sends on the old SA after QM3, unless the peer
     /// sends on the new one before. Nothing acknowledges QM3 (RFC 2409 §5.5): the peer may not have
     /// got it yet, and not every peer takes packets on an SA before. Never longer than half of what is
-    /// left of the old SA, nor than a second if that is near its volume limit.
+    /// left of the old SA, nor than a second if that is near its volume limit. A repeated QM2 starts it
+    /// anew, until three times as long has passed.
     pub overlap: Duration,
     /// How long a replaced SA stays, for packets on the way.
     pub grace: Duration,

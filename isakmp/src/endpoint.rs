@@ -426,7 +426,10 @@ impl Endpoint {
         self.observe(now);
         if let Some(spi) = self.child_with(peer, spi) {
             self.mark_nearly_used_up(spi);
-            self.rekey_child(spi);
+            match self.successor(peer, spi) {
+                Some(successor) => self.enable_later(successor),
+                None => self.rekey_child(spi),
+            }
         }
     }
 

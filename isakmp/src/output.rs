@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use bytes::Bytes;
 use dmvpn_time::{EventQueue, Instant, Timers, TraceRing};
@@ -87,6 +88,13 @@ impl Output {
             counters: Counters::default(),
             next_job: 0,
         }
+    }
+
+    /// What is replaced ends after `grace`, or sooner if its lifetime does.
+    pub(crate) fn end_within(&mut self, timer: Timer, grace: Duration) {
+        let end = self.now + grace;
+        let end = self.timers.get(&timer).map_or(end, |before| before.min(end));
+        self.timers.set(timer, end);
     }
 
     /// Records something about an SA.

@@ -177,6 +177,44 @@ fn a_repeated_qm2_prolongs_the_overlap() {
     assert_eq!(lab.outbound(SPOKE_HOST), lab.second_inbound(HUB_HOST));
 }
 
+/// Whoever saw QM2 can play it again; that keeps the old pair in use for three times the wait at most.
+#[test]
+fn a_replayed_qm2_does_not_prolong_the_overlap_for_ever() {
+    let mut lab =
+        Lab::with(7200, Rekeying { margin: Duration::from_secs(900), ..Rekeying::default() });
+    lab.until_qm1();
+    lab.pair.run_for(2 * LATENCY);
+    let sent = lab.pair.hosts[HUB_HOST].sent.iter().rev();
+    let mut quick = sent.filter(|(_, sent)| sent.payload[18] == ExchangeType::QUICK_MODE.0);
+    let qm2 = quick.next().expect("QM2").1.payload.clone();
+    let path = lab.pair.path_to(SPOKE_HOST);
+    let wait = Rekeying::default().overlap;
+    for _ in 0..5 {
+        assert_eq!(lab.outbound(SPOKE_HOST), lab.first[SPOKE_HOST]);
+        lab.pair.deliver(SPOKE_HOST, path, &qm2);
+        lab.pair.run_for(wait / 2);
+    }
+    for _ in 0..3 {
+        lab.pair.deliver(SPOKE_HOST, path, &qm2);
+        lab.pair.run_for(wait / 2);
+    }
+    assert_eq!(lab.outbound(SPOKE_HOST), lab.second_inbound(HUB_HOST));
+}
+
+/// The old pair's volume limit comes near while both are there: a wait that was fit for its time is
+/// too long.
+#[test]
+fn a_volume_limit_that_comes_near_shortens_the_overlap() {
+    let mut lab = Lab::new();
+    lab.until_qm1();
+    lab.pair.run_for(2 * LATENCY);
+    assert_eq!(lab.outbound(SPOKE_HOST), lab.first[SPOKE_HOST]);
+    lab.soft_expire(SPOKE_HOST);
+    lab.pair.run_for(Duration::from_secs(1) + LATENCY);
+    assert_eq!(lab.outbound(SPOKE_HOST), lab.second_inbound(HUB_HOST));
+    assert_eq!(lab.pairs(SPOKE_HOST), 2);
+}
+
 /// The peer deletes the old pair: there is nothing to wait for.
 #[test]
 fn when_the_old_pair_goes_the_new_one_is_used_at_once() {

@@ -296,6 +296,15 @@ impl Cache {
         }
     }
 
+    /// The owner is back, over whatever link: what is still there is nobody else's to take.
+    pub(crate) fn reclaim(&mut self, owner: &Owner) {
+        for target in self.by_owner.get(owner).into_iter().flatten() {
+            if let Some(entry) = self.entries.get_mut(target) {
+                entry.abandoned = false;
+            }
+        }
+    }
+
     pub(crate) fn remove(
         &mut self,
         now: Instant,

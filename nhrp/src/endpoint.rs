@@ -142,6 +142,7 @@ impl Endpoint {
             self.lost(now, before);
         }
         self.configure_multicast(link.id, Some(link.nbma));
+        self.cache.reclaim(&Owner::of(link));
         self.client.link_up(link.nbma);
     }
 
@@ -157,7 +158,7 @@ impl Endpoint {
 
     /// Nothing is left of a peer: no way to it, and no session either that it could make one with.
     /// What it registered over this link stays until it expires, but another identity may register
-    /// it now, unless it is unique.
+    /// it now, unless it is unique or [`link_up`](Self::link_up) says that its owner is back.
     pub fn peer_gone(&mut self, now: Instant, link: &Link) {
         self.now.observe(now);
         self.cache.abandon(&Owner::of(link), link.id);

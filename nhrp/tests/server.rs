@@ -141,6 +141,22 @@ fn an_address_is_free_for_another_identity_once_its_peer_is_gone() {
     assert_eq!(register(&mut hub, 9, &old, &mine), [4]);
 }
 
+/// It need not notice that it was given up, and registers when it always would: a new session is
+/// enough to have its address back, over a link of whatever number.
+#[test]
+fn an_address_is_its_owners_again_once_that_is_back() {
+    for back in [peer(1, SPOKE, "one"), peer(7, SPOKE, "one")] {
+        let mut hub = up(hub());
+        let (old, new) = (peer(1, SPOKE, "one"), peer(2, "172.16.1.77", "two"));
+        let theirs = request("172.16.1.77", "10.1.1.1", not_unique);
+        assert_eq!(register(&mut hub, 0, &old, &request(SPOKE, "10.1.1.1", not_unique)), [0]);
+        hub.link_down(Instant::from_secs(1), old.id);
+        hub.peer_gone(Instant::from_secs(1), &old);
+        hub.link_up(Instant::from_secs(2), &back);
+        assert_eq!(register(&mut hub, 3, &new, &theirs), [4]);
+    }
+}
+
 /// Who registered it as unique keeps it until it expires (RFC 2332 §5.2.4, code 14).
 #[test]
 fn a_unique_address_is_kept_for_a_peer_that_is_gone() {

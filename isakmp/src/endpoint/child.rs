@@ -24,6 +24,9 @@ use super::phase1::quarter;
 /// soon used up.
 const OVERLAP_BY_VOLUME: Duration = Duration::from_secs(1);
 
+/// How many times the overlap a pair waits at most, however often QM2 is repeated.
+const OVERLAPS: u32 = 3;
+
 /// Wait before a failed re-keying is tried again.
 pub(super) const REKEY_RETRY: Duration = Duration::from_secs(10);
 
@@ -189,7 +192,9 @@ impl Endpoint {
         let half = ends.saturating_duration_since(now).checked_div(2).unwrap_or_default();
         let most = self.output.config.rekeying.overlap.min(half);
         let wait = if old.nearly_used_up { most.min(OVERLAP_BY_VOLUME) } else { most };
-        self.output.timers.set(Timer::ChildEnable(spi), now + wait);
+        // A repeated QM2 may as well be a replayed one.
+        let last = child.created + self.output.config.rekeying.overlap.saturating_mul(OVERLAPS);
+        self.output.timers.set(Timer::ChildEnable(spi), last.min(now + wait));
     }
 
     /// A packet came in on a pair for the first time: the peer has it and sends on it.
@@ -325,17 +330,12 @@ impl Endpoint {
             }
         }
         let grace = self.output.config.rekeying.grace;
-        let now = self.output.now;
         for spi in ending {
             if let Some(child) = self.children.get_mut(&spi) {
                 child.superseded = true;
             }
             self.output.timers.cancel(&Timer::ChildRekey(spi));
-            // Sooner if its lifetime ends sooner.
-            let timer = Timer::ChildExpire(spi);
-            let end =
-                self.output.timers.get(&timer).map_or(now + grace, |end| end.min(now + grace));
-            self.output.timers.set(timer, end);
+            self.output.end_within(Timer::ChildExpire(spi), grace);
         }
         for spi in replaced {
             if let Some(child) = self.children.get_mut(&spi) {

@@ -540,10 +540,9 @@ impl Endpoint {
             peer.current = Some(winner);
         }
         let excess = established.len().saturating_sub(most.max(1));
-        let now = self.output.now;
         for id in ending {
             self.output.timers.cancel(&Timer::Phase1Rekey(id));
-            self.output.timers.set(Timer::Phase1Expire(id), now + grace);
+            self.output.end_within(Timer::Phase1Expire(id), grace);
         }
         for id in established.into_iter().take(excess) {
             let counter = &mut self.output.counters.phase1_displaced;
