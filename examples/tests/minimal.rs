@@ -3,12 +3,22 @@
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod program;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use program::{Running, run};
 
 const MINIMAL: &str = env!("CARGO_BIN_EXE_minimal");
 
+/// A program that is being started holds, until it is, the sockets of the tests beside it: a port that
+/// was given up could not be taken.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn the_spoke_pings_through_the_tunnel() {
+    let _alone = one_at_a_time();
     let mut hub = Running::start(MINIMAL, &["hub", "127.0.0.1:0"]);
     let hub_address = hub.line_after("listening on ");
     // Two spokes, one after the other: the second takes the first one's place.
@@ -25,6 +35,7 @@ fn the_spoke_pings_through_the_tunnel() {
 /// The spoke retransmits: it may come first.
 #[test]
 fn the_hub_may_come_later() {
+    let _alone = one_at_a_time();
     let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let hub_address = free.local_addr().unwrap().to_string();
     let mut spoke = Running::start(MINIMAL, &["spoke", "127.0.0.1:0", &hub_address]);
@@ -38,6 +49,7 @@ fn the_hub_may_come_later() {
 
 #[test]
 fn usage() {
+    let _alone = one_at_a_time();
     for arguments in [&[][..], &["hub"], &["spoke", "127.0.0.1:0"], &["router", "127.0.0.1:0"]] {
         let ended = run(MINIMAL, arguments);
         assert_eq!(ended.status, 1);
