@@ -228,7 +228,9 @@ impl Node {
     /// Packets from the underlay, as [`handle_packet`](Self::handle_packet) one after the other
     /// handles them, but with the work of the cipher put together where that is faster: short
     /// packets of whatever peers share the lanes of 3DES. Each packet has its own
-    /// [`outcome`](Incoming::outcome); an error leaves the others alone.
+    /// [`outcome`](Incoming::outcome); an error leaves the others alone. Only what a bad packet is
+    /// refused for may differ: a forged copy of a packet of the same batch fails its integrity check,
+    /// and would have been a replay behind it.
     ///
     /// Nothing is allocated for data. A stack of 128 KiB is enough.
     pub fn handle_batch(&mut self, now: Instant, batch: &mut [Incoming<'_>]) {
