@@ -498,7 +498,8 @@ impl Endpoint {
     /// One phase 1 SA for a peer is enough. An initiator deletes the one that its new SA was to
     /// replace; so it does with one that was up when the peer began the new one. If both sides
     /// initiated at once, the SA with the lower cookies loses, on both sides alike, and its initiator
-    /// deletes it. Each goes after a grace period.
+    /// deletes it. Each goes after a grace period. If a last message was lost, the sides may differ on
+    /// which was up first; both SAs then stay until the next renegotiation.
     fn resolve_duplicates(&mut self, peer_id: PeerId, new: SaId, replaces: &[SaId]) {
         let Some(peer) = self.peers.get(&peer_id) else { return };
         let Some(ours) = self.phase1.get(&new) else { return };
