@@ -1,4 +1,5 @@
-//! An allocator that counts: how much is allocated now, and how often that was done.
+//! An allocator that counts: how much is allocated now, and how often that was done. A program that asks declares it
+//! as its own; in all others the counts stay zero.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};

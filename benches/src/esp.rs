@@ -91,9 +91,20 @@ pub struct Sealer {
 impl Sealer {
     /// Packets of `payload` octets, `batch` at a time, of as many associations as said.
     pub fn new(suite: Suite, payload: usize, batch: usize, associations: u32) -> Self {
+        Self::with(&PROVIDER, suite, payload, batch, associations)
+    }
+
+    /// With cryptography of `provider`.
+    pub fn with(
+        provider: &dyn Provider,
+        suite: Suite,
+        payload: usize,
+        batch: usize,
+        associations: u32,
+    ) -> Self {
         let keymat = keymat(suite);
         let sa = |number| {
-            OutboundSa::new(&PROVIDER, &config(suite, number), &keymat).expect("a valid config")
+            OutboundSa::new(provider, &config(suite, number), &keymat).expect("a valid config")
         };
         Self {
             associations: (0..associations).map(sa).collect(),
@@ -148,15 +159,20 @@ pub struct Opener {
 impl Opener {
     /// A packet of `payload` octets.
     pub fn new(suite: Suite, payload: usize) -> Self {
+        Self::with(&PROVIDER, suite, payload)
+    }
+
+    /// With cryptography of `provider`.
+    pub fn with(provider: &dyn Provider, suite: Suite, payload: usize) -> Self {
         let (config, keymat) = (config(suite, 0), keymat(suite));
-        let mut outbound = OutboundSa::new(&PROVIDER, &config, &keymat).expect("valid");
+        let mut outbound = OutboundSa::new(provider, &config, &keymat).expect("valid");
         let mut buffer = vec![0x45; ROOM + payload + ROOM];
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let packet = outbound
             .seal(&mut rng, NextHeader::GRE, &mut buffer, ROOM..ROOM + payload)
             .expect("there is room");
         let sealed = buffer[packet].to_vec();
-        let association = InboundSa::new(&PROVIDER, &config, &keymat).expect("valid");
+        let association = InboundSa::new(provider, &config, &keymat).expect("valid");
         Self { association, buffer: sealed.clone(), sealed }
     }
 

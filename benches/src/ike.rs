@@ -9,7 +9,7 @@ use dmvpn_core::Instant;
 use dmvpn_isakmp::crypto::{Group, HashAlgorithm, Provider};
 use dmvpn_isakmp::{
     Config, Encryption, Endpoint, EspProposal, Event, Path, Policy, PreSharedKey, Protection,
-    ProtectionId, Remote,
+    ProtectionId, Remote, Transmit,
 };
 use rand_core::SeedableRng;
 
@@ -28,6 +28,13 @@ pub struct Handshakes {
 
 impl Default for Handshakes {
     fn default() -> Self {
+        Self::new(Provider::rustcrypto())
+    }
+}
+
+impl Handshakes {
+    /// With cryptography of `provider`.
+    pub fn new(provider: Provider) -> Self {
         let now = Instant::from_secs(1_000);
         let endpoint = |seed, local, remote| {
             let key = PreSharedKey::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0, b"cisco123");
@@ -38,7 +45,7 @@ impl Default for Handshakes {
                 group: Group::MODP_768,
                 lifetime: 86_400,
             };
-            let config = Config::builder(Provider::rustcrypto(), vec![key])
+            let config = Config::builder(provider.clone(), vec![key])
                 .policies(vec![policy])
                 .build()
                 .expect("the guide's policy");
@@ -57,9 +64,7 @@ impl Default for Handshakes {
             responder: endpoint(2, RESPONDER, Remote::Any),
         }
     }
-}
 
-impl Handshakes {
     /// Main mode, quick mode, and the deletes of both: the CPU time of the initiator and of the
     /// responder.
     pub fn one(&mut self) -> (Duration, Duration) {
@@ -96,13 +101,51 @@ fn turn(
     let sent: Vec<_> = std::iter::from_fn(|| from.poll_transmit()).collect();
     let ((), spent) = cpu::timed(|| {
         for transmit in &sent {
-            let Path { local, remote, transport } = transmit.path;
-            let path = Path { local: remote, remote: local, transport };
-            let _ = to.handle_datagram(now, path, &transmit.payload);
+            let _ = to.handle_datagram(now, arriving(transmit.path), &transmit.payload);
         }
         while let Some(event) = to.poll_event() {
             *installed += u32::from(matches!(event, Event::InstallSa(_)));
         }
     });
     (!sent.is_empty(), spent)
+}
+
+fn arriving(sent: Path) -> Path {
+    Path { local: sent.remote, remote: sent.local, ..sent }
+}
+
+/// A responder, and the datagram that it takes next.
+pub struct Responder {
+    now: Instant,
+    endpoint: Endpoint,
+    next: Transmit,
+}
+
+impl Responder {
+    /// Before the datagram of that number: from 0 on MM1, MM3, MM5, QM1, QM3.
+    pub fn before(number: usize, provider: Provider) -> Self {
+        let Handshakes { now, mut initiator, responder: mut endpoint } = Handshakes::new(provider);
+        initiator.connect(now, PROTECTION, RESPONDER).expect("a protection");
+        let mut taken = 0;
+        loop {
+            let next = initiator.poll_transmit().expect("the initiator has more to say");
+            if taken == number {
+                return Self { now, endpoint, next };
+            }
+            let _ = endpoint.handle_datagram(now, arriving(next.path), &next.payload);
+            taken += 1;
+            while let Some(answer) = endpoint.poll_transmit() {
+                let _ = initiator.handle_datagram(now, arriving(answer.path), &answer.payload);
+            }
+            while endpoint.poll_event().is_some() {}
+        }
+    }
+
+    /// It takes the datagram; what it answers.
+    pub fn step(&mut self) -> Option<Transmit> {
+        let path = arriving(self.next.path);
+        let outcome = self.endpoint.handle_datagram(self.now, path, &self.next.payload);
+        assert!(outcome.is_ok());
+        self.endpoint.poll_transmit()
+    }
 }

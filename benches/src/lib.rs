@@ -12,6 +12,3 @@ pub mod nhrp;
 pub mod router;
 pub mod suite;
 pub mod wire;
-
-#[global_allocator]
-static ALLOCATOR: allocator::Counting = allocator::Counting;

@@ -10,7 +10,11 @@ mod row;
 
 use std::process::ExitCode;
 
+use dmvpn_benches::allocator::Counting;
 use dmvpn_benches::measure::Effort;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
