@@ -231,6 +231,8 @@ pub(crate) struct Established {
     /// The highest sequence number that the peer asked with on this SA: it may count anew with the
     /// next, and this one goes on refusing what it has seen.
     pub(crate) highest_question: Option<u32>,
+    /// Whether a quick mode has come to its end on it.
+    pub(crate) has_led_to_pairs: bool,
     /// Quick modes under way, and complete ones until they are forgotten.
     pub(crate) quick_modes: BTreeMap<MessageId, Box<QuickMode>>,
     /// Those that the peer used, and those that we did: apart, so that our own many do not push out

@@ -161,6 +161,34 @@ fn a_change_of_the_nats_mapping_is_followed() {
     pair.assert_one_pair();
 }
 
+/// The hub is behind a NAT of its own: that of the spoke forgets its mapping all the same, and is
+/// followed.
+#[test]
+fn a_change_of_the_others_mapping_is_followed_from_behind_a_nat() {
+    let config = || guide_config().build().unwrap();
+    let mut pair = Pair::between(config(), INSIDE, config(), "10.9.9.9", 3);
+    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
+    pair.nats.push(Nat { fixed: true, ..Nat::new("10.9.9.9", "203.0.113.9") });
+    let now = pair.now;
+    let spoke = guide_protection(INSIDE, Remote::Host(ip("203.0.113.9")));
+    pair.hosts[0].endpoint.protect(now, TUNNEL, spoke);
+    pair.hosts[1].endpoint.protect(now, TUNNEL, guide_protection("10.9.9.9", Remote::Any));
+    let peer = pair.connect_to(0, ip("203.0.113.9"));
+    pair.run_for(Duration::from_secs(5));
+    let before = pair.hosts[1].endpoint.peers().next().unwrap().path;
+    pair.nats[0].ports.clear();
+    pair.nats[0].outside = ip("198.51.100.99");
+    let (now, spi) = (pair.now, pair.hosts[0].inbound()[0].spi);
+    pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+    pair.run_for(Duration::from_secs(60));
+    let paths: Vec<_> = pair.hosts[1].endpoint.peers().map(|peer| peer.path).collect();
+    assert_eq!(paths.len(), 1);
+    assert_ne!(paths[0], before);
+    assert_eq!(paths[0].remote.ip(), ip("198.51.100.99"));
+    pair.assert_connected();
+    pair.assert_one_pair();
+}
+
 /// A renegotiation starts at port 500 again, where Cisco's routers want it, and floats again.
 #[test]
 fn renegotiation_of_phase_1_behind_a_nat() {

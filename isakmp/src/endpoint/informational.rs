@@ -167,9 +167,13 @@ impl Endpoint {
                 let answer = dead_peer_detection::notification(negotiation, notify_type, sequence);
                 let record = Trace::DeadPeerDetectionSent { notify_type, sequence };
                 self.output.trace(negotiation, record);
+                // Only who announced it asks (RFC 3706 §5.1): if its vendor ID was altered on the way,
+                // which nothing authenticates, this says that it knows the answer, too.
+                established.dead_peer_detection = true;
                 if fresh {
                     self.heard_from(id, path);
                 }
+                self.arm_liveness(peer_id);
                 if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
                     self.phase1.get_mut(&id)
                 {

@@ -313,6 +313,7 @@ impl Endpoint {
             self.phase1.get_mut(&id)
         {
             established.quick_modes.insert(message_id, Box::new(quick_mode));
+            established.has_led_to_pairs |= complete;
         }
         if complete {
             self.make_room_for_memory(id, message_id);
@@ -433,12 +434,20 @@ impl Endpoint {
             self.output.trace(negotiation, record);
         }
         let Some(peer_id) = negotiation.peer else { return };
-        let unheard_of =
-            matches!(reason, CloseReason::NoAnswer { .. }) && negotiation.sent.is_some();
+        let ours = matches!(quick_mode.state, State::Initiator(_));
+        let useless = match reason {
+            // Nobody answers on this SA. The peer may not have it any more, or never had it: of AM3
+            // nothing says whether it arrived.
+            CloseReason::NoAnswer { .. } => ours,
+            // Nothing has ever been agreed on it. Perhaps the two sides do not believe the same of
+            // it: RFC 2409 §5 authenticates neither vendor IDs nor NAT-D, so that whether ESP goes
+            // in UDP may have been altered on the way. A new one may do better.
+            CloseReason::PeerRefused(_) => ours && !established.has_led_to_pairs,
+            _ => false,
+        };
         self.drop_quick_mode(id, peer_id, message_id, *quick_mode, reason);
-        if unheard_of {
-            // The peer has not said a word in this SA: AM3 did not arrive, and it does not have it.
-            self.remove_phase1(id, reason, false);
+        if useless {
+            self.remove_phase1(id, reason, true);
         }
         self.start_wanted(peer_id);
         self.reap_peer(peer_id, reason);
@@ -509,8 +518,9 @@ impl Endpoint {
     /// A message of an established SA was found authentic and fresh: the peer is alive, and may have
     /// moved to another path.
     ///
-    /// A replay does neither. Only a peer behind a NAT moves; and never if we are behind one ourselves, whose view of the peer is the true one
-    /// (RFC 3947 §7).
+    /// A replay does neither. Only a peer behind a NAT moves. RFC 3947 §7 forbids a host behind a NAT to
+    /// follow, because "the IP address or port of the other host will not change (it is not behind
+    /// NAT)"; where both are, it may change, and whoever waits for the next phase 1 is deaf until then.
     pub(super) fn heard_from(&mut self, id: SaId, path: Path) {
         self.confirmed(id);
         let now = self.output.now;
@@ -525,7 +535,6 @@ impl Endpoint {
         peer.probe.unanswered = 0;
         let may_move = established.udp.is_some()
             && established.nat.remote
-            && !established.nat.local
             && path.transport == negotiation.path.transport
             && path.local == negotiation.path.local;
         if path == negotiation.path || !may_move {

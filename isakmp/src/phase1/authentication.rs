@@ -118,6 +118,7 @@ impl Keyed {
             udp: if self.udp { agreed.nat_version } else { None },
             dead_peer_detection: self.dead_peer_detection,
             highest_question: None,
+            has_led_to_pairs: false,
             quick_modes: BTreeMap::new(),
             message_ids: MessageIds::default(),
             own_message_ids: MessageIds::default(),

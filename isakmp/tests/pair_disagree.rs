@@ -1,0 +1,120 @@
+//! What main mode says in clear nobody authenticates (RFC 2409 §5 hashes neither vendor IDs nor NAT-D):
+//! if it was altered on its way, each side may believe something else about an SA, and a side that
+//! lost its memory may not be found out. None of it may last.
+
+mod pair;
+
+use core::time::Duration;
+
+use dmvpn_isakmp::wire::NotifyType;
+use dmvpn_isakmp::{
+    CloseReason, DeadPeerDetection, EspProposal, Event, NatTraversal, Protection, ProtectionId,
+    Remote,
+};
+use pair::{Pair, guide_config, guide_protection};
+
+const RFC_3947: [u8; 4] = [0x4a, 0x13, 0x1c, 0x81];
+const RFC_3706: [u8; 4] = [0xaf, 0xca, 0xd7, 0x13];
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Damages a vendor ID in the main mode message of this number.
+fn damage(pair: &mut Pair, message: usize, vendor_id: [u8; 4]) {
+    let mut number = 0;
+    pair.meddler = Some(Box::new(move |copies, _| {
+        for copy in copies {
+            number += 1;
+            if number == message {
+                let mut altered = copy.to_vec();
+                let at = altered.windows(4).position(|octets| octets == vendor_id).unwrap();
+                altered[at] ^= 1;
+                *copy = altered.into();
+            }
+        }
+    }));
+}
+
+fn failures(pair: &Pair, why: CloseReason) -> usize {
+    let failed = |event: &&Event| matches!(event, Event::Failed { reason, .. } if *reason == why);
+    pair.hosts[0].events.iter().filter(failed).count()
+}
+
+/// The spoke does not know that the hub speaks NAT traversal, the hub does: each quick mode names
+/// another encapsulation than the hub wants. The next attempt begins anew.
+#[test]
+fn an_sa_on_which_nothing_can_be_agreed_is_given_up() {
+    let nat = NatTraversal { force_encapsulation: true, ..NatTraversal::default() };
+    let config = || guide_config().nat_traversal(Some(nat)).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    damage(&mut pair, 2, RFC_3947);
+    pair.connect();
+    pair.run_for(seconds(5));
+    assert_eq!(failures(&pair, CloseReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN)), 1);
+    assert_eq!(pair.hosts.each_ref().map(|host| host.endpoint.phase1().count()), [0, 0]);
+    pair.connect();
+    pair.run_for(seconds(5));
+    pair.assert_connected();
+    pair.assert_one_pair();
+}
+
+/// A refusal on an SA that has led to pairs is about what was asked, not about the SA.
+#[test]
+fn an_sa_that_has_protected_something_outlives_a_refusal() {
+    let mut pair = Pair::guide();
+    pair.connect();
+    pair.run_for(seconds(5));
+    let (now, hub) = (pair.now, pair::ip(pair::HUB));
+    let strange = Protection {
+        proposals: vec![EspProposal::AES256_SHA256],
+        ..guide_protection(pair::SPOKE, Remote::Host(hub))
+    };
+    pair.hosts[0].endpoint.protect(now, ProtectionId(1), strange);
+    pair.hosts[0].endpoint.connect(now, ProtectionId(1), hub).unwrap();
+    pair.run_for(seconds(5));
+    assert_eq!(failures(&pair, CloseReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN)), 1);
+    assert_eq!(pair.hosts[0].endpoint.phase1().count(), 1);
+}
+
+/// Nobody answers on an SA: it is the peer that does not have it, whether dead peer detection was
+/// agreed on or not.
+#[test]
+fn an_sa_on_which_nobody_answers_is_given_up() {
+    let mut pair = Pair::guide();
+    let peer = pair.connect();
+    pair.run_for(seconds(5));
+    pair.restart(1, guide_config().build().unwrap(), 100);
+    let now = pair.now;
+    let spi = pair.hosts[0].inbound()[0].spi;
+    pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+    // Five transmissions, the pause before a re-keying is tried again, a main mode and a quick mode.
+    pair.run_for(seconds(2 + 4 + 8 + 16 + 32 + 10 + 5));
+    assert!(failures(&pair, CloseReason::NoAnswer { attempts: 5 }) >= 1);
+    pair.assert_connected();
+    pair.assert_one_pair();
+}
+
+/// Who asks whether we are there answers that question as well: RFC 3706 §5.1 has only those ask who
+/// announced it.
+#[test]
+fn a_question_proves_that_the_peer_knows_dead_peer_detection() {
+    let dpd = Some(DeadPeerDetection::default());
+    let config = || guide_config().dead_peer_detection(dpd).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    damage(&mut pair, 4, RFC_3706);
+    pair.connect();
+    pair.run_for(seconds(5));
+    let known = |pair: &Pair| pair.hosts[0].endpoint.phase1().all(|sa| sa.dead_peer_detection);
+    assert!(!known(&pair), "the announcement was damaged");
+    pair.run_for(seconds(60));
+    assert!(known(&pair));
+    pair.restart(1, config(), 100);
+    pair.run_for(seconds(60));
+    assert!(pair.hosts[0].events.iter().any(|event| matches!(
+        event,
+        Event::PeerDown { reason: CloseReason::PeerDead { attempts: 5 }, .. }
+    )));
+}
