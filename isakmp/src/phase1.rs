@@ -253,6 +253,18 @@ impl Established {
         forgotten
     }
 
+    /// Whether it is for us to negotiate the SA that follows: for its initiator, or for the one of the
+    /// two that is behind a NAT. From there a first message gets out for certain; in, it gets to the
+    /// ISAKMP port only as long as the NAT remembers that something came out of it, and keepalives
+    /// keep another mapping alive (RFC 3948 §4).
+    pub(crate) fn begins_the_next(&self, role: Role) -> bool {
+        match (self.nat.local, self.nat.remote) {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) | (false, false) => role == Role::Initiator,
+        }
+    }
+
     /// The address that a peer behind a NAT is seen at, where its identity is an inside address that
     /// anybody behind another NAT may have as well.
     pub(crate) fn outside_address(&self, sa: &Negotiation) -> Option<IpAddr> {

@@ -211,6 +211,32 @@ fn renegotiation_of_phase_1_behind_a_nat() {
     );
 }
 
+/// The hub called a spoke behind a NAT while that let it in. The next phase 1 is the spoke's to begin:
+/// the way in is closed by then, and what the hub sends there is lost.
+#[test]
+fn who_is_behind_a_nat_renegotiates_phase_1_whoever_began() {
+    let short = dmvpn_isakmp::Policy { lifetime: 900, ..pair::GUIDE_POLICY };
+    let config = || guide_config().policies(vec![short]).build().unwrap();
+    let mut pair = Pair::between(config(), INSIDE, config(), HUB, 3);
+    pair.nats.push(Nat { ports: [(500, 500), (4500, 4500)].into(), ..Nat::new(INSIDE, OUTSIDE) });
+    pair.protect_guide();
+    pair.connect_to(1, ip(OUTSIDE));
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    let sent = pair.hosts[1].sent.len();
+    for _ in 0..240 {
+        pair.nats[0].ports.remove(&500);
+        pair.run_for(Duration::from_secs(30));
+    }
+    pair.assert_connected();
+    pair.assert_one_pair();
+    for host in &pair.hosts {
+        assert!(!host.events.iter().any(|event| matches!(event, Event::Failed { .. })));
+    }
+    let begins = |t: &dmvpn_isakmp::Transmit| t.payload.len() > 28 && t.payload[8..16] == [0; 8];
+    assert!(!pair.hosts[1].sent[sent..].iter().any(|(_, t)| begins(t)), "the hub begins none");
+}
+
 /// A message that was good once moves nobody when it is played again from elsewhere.
 #[test]
 fn replays_do_not_move_a_peer() {

@@ -403,7 +403,7 @@ impl Endpoint {
             return;
         };
         let since = sa.since;
-        let role = negotiation.role;
+        let begins = sa.begins_the_next(negotiation.role);
         let margin = negotiation.config.rekeying.margin;
         let lifetime = core::time::Duration::from_secs(seconds.into());
         let end = since + lifetime;
@@ -411,25 +411,31 @@ impl Endpoint {
             return;
         }
         self.output.timers.set(Timer::Phase1Expire(id), end);
-        // The responder waits half as long before the end, so that the two seldom start at once; see
-        // `renegotiate`.
+        // The other side waits until a quarter of that is left, so that the two seldom start at once;
+        // see `renegotiate`.
         let early = self.jittered_margin(margin, lifetime);
-        let early = if role == Role::Initiator { early } else { quarter(early) };
+        let early = if begins { early } else { quarter(early) };
         self.output.timers.set(Timer::Phase1Rekey(id), since + lifetime.saturating_sub(early));
     }
 
-    /// A phase 1 SA will end soon. The responder leaves it to the initiator to have a new one, unless
-    /// that did not and there are pairs to protect: the peer, for whom the lifetime may be a longer
-    /// one, may take them along with the SA that is deleted.
+    /// A phase 1 SA will end soon. One side leaves it to the other to have a new one, see
+    /// [`Established::begins_the_next`], unless that did not and there are pairs to protect: the peer,
+    /// for whom the lifetime may be a longer one, may take them along with the SA that is deleted.
+    ///
+    /// [`Established::begins_the_next`]: crate::phase1::Established::begins_the_next
     pub(super) fn renegotiate(&mut self, id: SaId) {
-        let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) else { return };
+        let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
+            self.phase1.get(&id)
+        else {
+            return;
+        };
         let Some((peer_id, peer)) =
             negotiation.peer.and_then(|peer| Some((peer, self.peers.get(&peer)?)))
         else {
             return;
         };
         let needed = peer.current == Some(id) && !peer.children.is_empty();
-        if negotiation.role == Role::Responder && !needed {
+        if !sa.begins_the_next(negotiation.role) && !needed {
             return;
         }
         self.output.trace(negotiation, Trace::Phase1Rekeying);
