@@ -228,6 +228,8 @@ pub(crate) struct Established {
     /// The document by which ESP goes in UDP, if it does.
     pub(crate) udp: Option<NatTraversalVersion>,
     pub(crate) dead_peer_detection: bool,
+    /// When the last message came on it that was authentic and fresh.
+    pub(crate) last_heard: Instant,
     /// The highest sequence number that the peer asked with on this SA: it may count anew with the
     /// next, and this one goes on refusing what it has seen.
     pub(crate) highest_question: Option<u32>,

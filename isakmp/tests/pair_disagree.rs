@@ -2,15 +2,17 @@
 //! if it was altered on its way, each side may believe something else about an SA, and a side that
 //! lost its memory may not be found out. None of it may last.
 
+mod insider;
 mod pair;
 
 use core::time::Duration;
 
-use dmvpn_isakmp::wire::NotifyType;
+use dmvpn_isakmp::wire::{Notification, NotifyType, Payload};
 use dmvpn_isakmp::{
     CloseReason, DeadPeerDetection, EspProposal, Event, NatTraversal, Protection, ProtectionId,
     Remote,
 };
+use insider::Insider;
 use pair::{Pair, guide_config, guide_protection};
 
 const RFC_3947: [u8; 4] = [0x4a, 0x13, 0x1c, 0x81];
@@ -94,6 +96,60 @@ fn an_sa_on_which_nobody_answers_is_given_up() {
     assert!(failures(&pair, CloseReason::NoAnswer { attempts: 5 }) >= 1);
     pair.assert_connected();
     pair.assert_one_pair();
+}
+
+/// The exchange type of a quick mode, in octet 18 of the header (RFC 2408 §3.1, RFC 2409 §5.5).
+const QUICK_MODE: u8 = 32;
+
+/// The hub is there and says so, but its answers to one quick mode do not get through: that is no
+/// fault of the SA, which also carries what was agreed before.
+#[test]
+fn an_sa_on_which_the_peer_still_speaks_outlives_an_unanswered_quick_mode() {
+    let dpd = Some(DeadPeerDetection { interval: seconds(10), ..DeadPeerDetection::default() });
+    let config = || guide_config().dead_peer_detection(dpd).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    let peer = pair.connect();
+    pair.run_for(seconds(5));
+    let cookies =
+        |pair: &Pair| pair.hosts[0].endpoint.phase1().next().expect("the SA is there").cookies;
+    let (first, pairs) = (cookies(&pair), pair.hosts[0].inbound().len());
+    pair.meddler = Some(Box::new(|copies, _| copies.retain(|copy| copy[18] != QUICK_MODE)));
+    let (now, spi) = (pair.now, pair.hosts[0].inbound()[0].spi);
+    pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+    pair.run_for(seconds(2 + 4 + 8 + 16 + 32 + 1));
+    assert_eq!(failures(&pair, CloseReason::NoAnswer { attempts: 5 }), 1);
+    assert_eq!((cookies(&pair), pair.hosts[0].inbound().len()), (first, pairs));
+    pair.meddler = None;
+    pair.run_for(seconds(30));
+    assert_eq!(cookies(&pair), first, "the next quick mode is of the same SA");
+    pair.assert_connected();
+    pair.assert_one_pair();
+}
+
+/// One of two things that are asked for is refused while nobody has said anything of the other: the SA
+/// is not judged before both are.
+#[test]
+fn an_sa_with_another_quick_mode_under_way_outlives_a_refusal() {
+    let mut pair = Pair::guide();
+    let (now, spoke, path) = (pair.now, pair::ip(pair::SPOKE), pair.path_to(1));
+    let mut insider = Insider::enter(&mut pair, path, 1, &[]);
+    let another = guide_protection(pair::HUB, Remote::Host(spoke));
+    pair.hosts[1].endpoint.protect(now, ProtectionId(1), another);
+    for id in [0, 1] {
+        pair.hosts[1].endpoint.connect(now, ProtectionId(id), spoke).unwrap();
+    }
+    pair.drain();
+    let sent = pair.hosts[1].sent.iter().map(|(_, transmit)| &transmit.payload);
+    let asked = sent.filter(|payload| payload[18] == QUICK_MODE);
+    let spis: Vec<u32> = asked.map(|qm1| insider.offered_spi(qm1)).collect();
+    assert_eq!(spis.len(), 2);
+    for (spi, left) in spis.into_iter().zip([1, 0]) {
+        let refusal = Notification::esp(NotifyType::NO_PROPOSAL_CHOSEN, spi, &[][..]);
+        let refusal = insider.informational(&[Payload::Notification(refusal)]);
+        pair.deliver(1, path, &refusal);
+        assert_eq!(pair.hosts[1].endpoint.phase1().count(), left);
+    }
 }
 
 /// Who asks whether we are there answers that question as well: RFC 3706 §5.1 has only those ask who

@@ -92,6 +92,7 @@ impl Endpoint {
             original_addresses: OriginalAddresses::default(),
             rekey_of: wanted.rekey_of,
             inbound_spi,
+            started: output.now,
             iv: established.keys.first_iv(message_id),
             sent: None,
             answered: None,
@@ -266,6 +267,7 @@ impl Endpoint {
             original_addresses: accepted.original_addresses,
             rekey_of: None,
             inbound_spi,
+            started: self.output.now,
             iv: established.keys.first_iv(message_id),
             sent: None,
             answered: Some(Answered::new(datagram)),
@@ -436,13 +438,19 @@ impl Endpoint {
         let Some(peer_id) = negotiation.peer else { return };
         let ours = matches!(quick_mode.state, State::Initiator(_));
         let useless = match reason {
-            // Nobody answers on this SA. The peer may not have it any more, or never had it: of AM3
-            // nothing says whether it arrived.
-            CloseReason::NoAnswer { .. } => ours,
-            // Nothing has ever been agreed on it. Perhaps the two sides do not believe the same of
-            // it: RFC 2409 §5 authenticates neither vendor IDs nor NAT-D, so that whether ESP goes
-            // in UDP may have been altered on the way. A new one may do better.
-            CloseReason::PeerRefused(_) => ours && !established.has_led_to_pairs,
+            // The peer has said nothing on this SA since. It may not have it any more, or never had
+            // it: of AM3 nothing says whether it arrived.
+            CloseReason::NoAnswer { .. } => {
+                ours && established.last_heard <= quick_mode.exchange.started
+            }
+            // Nothing has ever been agreed on it, or is about to be. Perhaps the two sides do not
+            // believe the same of it: RFC 2409 §5 authenticates neither vendor IDs nor NAT-D, so that
+            // whether ESP goes in UDP may have been altered on the way. A new one may do better.
+            CloseReason::PeerRefused(_) => {
+                ours && !established.has_led_to_pairs
+                    && established.quick_modes.values().all(|other| other.complete())
+                    && self.peers.get(&peer_id).is_some_and(|peer| peer.wanted.is_empty())
+            }
             _ => false,
         };
         self.drop_quick_mode(id, peer_id, message_id, *quick_mode, reason);
@@ -532,6 +540,7 @@ impl Endpoint {
         let Some(peer_id) = negotiation.peer else { return };
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.last_inbound = now;
+        established.last_heard = now;
         peer.probe.unanswered = 0;
         let may_move = established.udp.is_some()
             && established.nat.remote

@@ -117,6 +117,7 @@ impl Keyed {
             nat: self.nat,
             udp: if self.udp { agreed.nat_version } else { None },
             dead_peer_detection: self.dead_peer_detection,
+            last_heard: output.now,
             highest_question: None,
             has_led_to_pairs: false,
             quick_modes: BTreeMap::new(),

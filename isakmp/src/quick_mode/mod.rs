@@ -25,6 +25,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use dmvpn_time::Instant;
 
 use crate::crypto::{Agreement, Group, Iv, KeyMaterialInput, SharedSecret};
 use crate::output::Output;
@@ -64,6 +65,7 @@ pub(crate) struct Exchange {
     /// SPI of the inbound SA that this one is to replace.
     pub(crate) rekey_of: Option<u32>,
     pub(crate) inbound_spi: u32,
+    pub(crate) started: Instant,
     /// The IV of the next message, in either direction.
     pub(crate) iv: Iv,
     pub(crate) sent: Option<Sent>,

@@ -238,15 +238,29 @@ impl Insider {
 
     /// What the first notification in an informational message of the hub says.
     pub fn told(&self, datagram: &[u8]) -> NotifyType {
+        self.read_first(datagram, |payload| {
+            let Payload::Notification(notification) = payload else { return None };
+            Some(notification.notify_type)
+        })
+    }
+
+    /// The hub's SPI in its QM1.
+    pub fn offered_spi(&self, qm1: &[u8]) -> u32 {
+        self.read_first(qm1, |payload| {
+            let Payload::SecurityAssociation(sa) = payload else { return None };
+            sa.proposals[0].spi32()
+        })
+    }
+
+    /// Of a message of the hub that starts an exchange, what this finds in one of its payloads.
+    fn read_first<T>(&self, datagram: &[u8], read: impl Fn(&Payload<'_>) -> Option<T>) -> T {
         let message = Message::parse(datagram).unwrap();
         let Content::Encrypted(body) = message.content else { panic!("in clear") };
         let mut body = body.to_vec();
         let iv = self.first_iv(message.header.message_id.0);
         self.key.decrypt(&iv, &mut body).unwrap();
         let payloads = Payloads::parse(message.header.next_payload, &body, Header::LEN).unwrap();
-        let received = payloads.find(PayloadType::NOTIFICATION).unwrap();
-        let Payload::Notification(notification) = &received.payload else { panic!() };
-        notification.notify_type
+        payloads.iter().find_map(|received| read(&received.payload)).unwrap()
     }
 }
 
