@@ -237,6 +237,49 @@ fn who_is_behind_a_nat_renegotiates_phase_1_whoever_began() {
     assert!(!pair.hosts[1].sent[sent..].iter().any(|(_, t)| begins(t)), "the hub begins none");
 }
 
+/// A router behind a NAT comes back without memory from another outside address, and something late of
+/// its former life is seen from there: the new one is who is known there, also when the former has died.
+#[test]
+fn who_was_known_at_an_address_first_stays_known_there() {
+    let short = dmvpn_isakmp::Policy { lifetime: 900, ..pair::GUIDE_POLICY };
+    let config = || {
+        let dpd = Some(dmvpn_isakmp::DeadPeerDetection::default());
+        guide_config().policies(vec![short]).dead_peer_detection(dpd).build().unwrap()
+    };
+    let mut pair = Pair::between(config(), INSIDE, config(), HUB, 3);
+    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
+    pair.protect_guide();
+    let peer = pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let (now, spi) = (pair.now, pair.hosts[0].inbound()[0].spi);
+    pair.hosts[0].endpoint.handle_soft_expire(now, peer, spi);
+    pair.drain();
+    let (_, path, late) = pair.take_next().expect("a quick mode of the former life");
+    pair.restart(0, config(), 100);
+    pair.nats = vec![Nat::new(INSIDE, "198.51.100.8")];
+    pair.hosts[1].events.clear();
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    let moved = dmvpn_isakmp::Path { remote: "198.51.100.8:4500".parse().unwrap(), ..path };
+    pair.deliver(1, moved, &late);
+    let known = |pair: &Pair| {
+        pair.hosts[1].endpoint.peers().map(|peer| peer.path.remote.ip()).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&pair), [ip("198.51.100.8"); 2], "it was authentic and fresh");
+    pair.run_for(Duration::from_secs(2 * 3600));
+    let up = pair.hosts[1].events.iter().filter_map(|event| match event {
+        Event::Phase1Up { peer, .. } => Some(*peer),
+        _ => None,
+    });
+    let renewed: Vec<_> = up.collect();
+    assert!((8..=12).contains(&renewed.len()), "{} times", renewed.len());
+    assert!(renewed.iter().all(|peer| *peer == renewed[0]));
+    assert!(pair.hosts[1].endpoint.peers().all(|peer| peer.peer == renewed[0]));
+    assert_eq!(known(&pair), [ip("198.51.100.8")]);
+    pair.assert_connected();
+    pair.assert_one_pair();
+}
+
 /// A message that was good once moves nobody when it is played again from elsewhere.
 #[test]
 fn replays_do_not_move_a_peer() {

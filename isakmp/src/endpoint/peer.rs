@@ -262,11 +262,14 @@ impl Endpoint {
         }
     }
 
-    /// A peer behind a NAT was seen at another address.
+    /// A peer behind a NAT was seen at another address. If one is known there by the same name, it is
+    /// the same router under newer SAs, and stays known; this one has only old ones, which end.
     pub(super) fn seen_at(&mut self, id: PeerId, address: IpAddr) {
         let Some(peer) = self.peers.get(&id) else { return };
-        if let Some(PeerName { identity, outside: Some(_), .. }) = peer.name.clone() {
-            self.name_peer(id, &identity, Some(address));
+        let Some(name @ PeerName { outside: Some(_), .. }) = peer.name.clone() else { return };
+        let name = PeerName { outside: Some(address), ..name };
+        if !self.by_identity.contains_key(&name) {
+            self.name_peer(id, &name.identity, name.outside);
         }
     }
 
