@@ -50,6 +50,8 @@ pub(crate) struct Negotiation {
     pub(crate) path: Path,
     pub(crate) connection: u32,
     pub(crate) started: Instant,
+    /// When its first message came, or when we sent it last: about the same instant on both sides.
+    pub(crate) called: Instant,
     /// The peer: known from the start by whom we initiate to, by authentication to whom we answer.
     pub(crate) peer: Option<PeerId>,
     /// Whether to announce that we know of no other SA with this peer (RFC 2407 §4.6.3.3).

@@ -101,6 +101,31 @@ fn simultaneous_initiations_resolve_to_one_pair() {
     }
 }
 
+/// The hub calls first, but its first message gets through only when the spoke's own main mode is
+/// complete. Both sides have to find the same one of the two superfluous, or both are deleted.
+#[test]
+fn a_main_mode_that_began_before_the_other_and_was_heard_of_after_it() {
+    for seed in 0..20 {
+        let config = || guide_config().build().unwrap();
+        let mut pair = Pair::between(config(), SPOKE, config(), HUB, seed);
+        let now = pair.now;
+        for (host, local, remote) in [(0, SPOKE, HUB), (1, HUB, SPOKE)] {
+            let terms = guide_protection(local, Remote::Host(ip(remote)));
+            pair.hosts[host].endpoint.protect(now, TUNNEL, terms);
+        }
+        pair.connect_to(1, ip(SPOKE));
+        pair.cut();
+        pair.run_for(Duration::from_millis(500));
+        pair.connect_to(0, ip(HUB));
+        pair.run_for(Duration::from_secs(120));
+        for host in &pair.hosts {
+            assert_eq!(host.endpoint.phase1().count(), 1, "seed {seed}");
+        }
+        pair.assert_connected();
+        pair.assert_one_pair();
+    }
+}
+
 /// strongSwan leaves what it has replaced to its lifetime. Whichever side re-keys, and whosever SPIs
 /// are the lower, only one pair is re-keyed from here on.
 #[test]

@@ -69,6 +69,7 @@ impl Endpoint {
             path,
             connection: 0,
             started: self.output.now,
+            called: self.output.now,
             peer: None,
             initial_contact: false,
             replaces: Vec::new(),

@@ -81,6 +81,7 @@ impl Endpoint {
             path,
             connection: 0,
             started: self.output.now,
+            called: self.output.now,
             peer: Some(peer_id),
             initial_contact,
             replaces,
@@ -504,8 +505,11 @@ impl Endpoint {
     /// One phase 1 SA for a peer is enough. An initiator deletes the one that its new SA was to
     /// replace; so it does with one that was up when the peer began the new one. If both sides
     /// initiated at once, the SA with the lower cookies loses, on both sides alike, and its initiator
-    /// deletes it. Each goes after a grace period. If a last message was lost, the sides may differ on
-    /// which was up first; both SAs then stay until the next renegotiation.
+    /// deletes it. Each goes after a grace period.
+    ///
+    /// Whether one was up when the other was begun is asked of the first message that was answered, not
+    /// of one that was lost before: both sides must find the same. Those that a path delays or loses
+    /// differently may still make them differ; then both SAs stay until the next renegotiation.
     fn resolve_duplicates(&mut self, peer_id: PeerId, new: SaId, replaces: &[SaId]) {
         let Some(peer) = self.peers.get(&peer_id) else { return };
         let Some(ours) = self.phase1.get(&new) else { return };
@@ -526,10 +530,8 @@ impl Endpoint {
             if replaces.contains(id) {
                 ending.push(*id);
             } else if other.negotiation.role != ours.negotiation.role {
-                let older = other
-                    .state
-                    .established()
-                    .is_some_and(|sa| sa.since <= ours.negotiation.started);
+                let older =
+                    other.state.established().is_some_and(|sa| sa.since <= ours.negotiation.called);
                 let lower = other.negotiation.cookies() < ours.negotiation.cookies();
                 let (loser, sa) = if older || lower {
                     (*id, other)

@@ -2,7 +2,7 @@
 
 use crate::output::Timer;
 use crate::phase1::{Phase1, Phase1State, SaId};
-use crate::wire::MessageId;
+use crate::wire::{Cookie, MessageId};
 use crate::{CloseReason, StateKind, Trace};
 
 use super::Endpoint;
@@ -77,6 +77,9 @@ impl Endpoint {
             return;
         }
         sent.transmissions = sent.transmissions.saturating_add(1);
+        if negotiation.responder_cookie == Cookie::ZERO {
+            negotiation.called = self.output.now;
+        }
         let attempt = sent.transmissions;
         let payload = sent.payload.clone();
         let wait = negotiation.config.retransmission.wait(attempt);
