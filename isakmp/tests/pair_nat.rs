@@ -300,10 +300,37 @@ fn replays_do_not_move_a_peer() {
 /// Two spokes behind one NAT share its address and are told apart by what they authenticate as.
 #[test]
 fn two_spokes_behind_one_nat_both_live() {
-    // One pair for each spoke, and the second spoke's messages played into the first hub.
     let mut pair = behind_nat();
     pair.connect();
     pair.run_for(Duration::from_secs(5));
+    second_spoke_comes(&mut pair);
+    assert_eq!(known_to_the_hub(&pair), ["192.168.1.2", "192.168.1.3"]);
+    let children = pair.hosts[1].endpoint.phase2().count();
+    assert_eq!(children, 2, "INITIAL-CONTACT of one leaves the other");
+}
+
+/// The hub calls one spoke at the NAT's address, and while that answers another comes from there by
+/// itself: it is not the one who was called.
+#[test]
+fn who_comes_from_a_nat_that_is_being_called_is_not_who_was_called() {
+    let mut pair = behind_nat();
+    pair.nats[0].ports = [(500, 500), (4500, 4500)].into();
+    pair.connect_to(1, ip(OUTSIDE));
+    for _ in 0..5 {
+        let (to, path, message) = pair.take_next().expect("main mode goes on");
+        pair.deliver(to, path, &message);
+    }
+    second_spoke_comes(&mut pair);
+    let (to, path, mm6) = pair.take_next().expect("the answer of the one that was called");
+    pair.deliver(to, path, &mm6);
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(known_to_the_hub(&pair), ["192.168.1.2", "192.168.1.3"]);
+    assert_eq!(pair.hosts[1].discards, []);
+    pair.assert_connected();
+}
+
+/// A spoke of its own, played into the pair's hub from behind the same NAT.
+fn second_spoke_comes(pair: &mut Pair) {
     let now = pair.now;
     let mut second = pair::Host::new(guide_config().build().unwrap(), ip("192.168.1.3"), 77, now);
     let terms = guide_protection("192.168.1.3", Remote::Host(ip(HUB)));
@@ -330,10 +357,14 @@ fn two_spokes_behind_one_nat_both_live() {
             }
         }
     }
-    let hub = &pair.hosts[1].endpoint;
-    let identities: Vec<_> = hub.peers().map(|peer| peer.identity.unwrap().to_string()).collect();
-    assert_eq!(identities, ["192.168.1.2", "192.168.1.3"]);
-    assert_eq!(hub.phase2().count(), 2, "INITIAL-CONTACT of one leaves the other");
+}
+
+/// Whom the hub knows.
+fn known_to_the_hub(pair: &Pair) -> Vec<String> {
+    let peers = pair.hosts[1].endpoint.peers();
+    let mut identities: Vec<_> = peers.map(|peer| peer.identity.unwrap().to_string()).collect();
+    identities.sort();
+    identities
 }
 
 /// Whichever document the responder chooses is followed.

@@ -137,8 +137,9 @@ impl Endpoint {
         if let Some(&id) = self.by_identity.get(&name) {
             return id;
         }
-        // One that we are connecting to and do not know by name yet.
-        if let Some(&id) = self.by_target.get(&(local, path.remote.ip()))
+        // One that we are connecting to and do not know by name yet; behind a NAT it may be any other.
+        if outside.is_none()
+            && let Some(&id) = self.by_target.get(&(local, path.remote.ip()))
             && self.peers.get(&id).is_some_and(|peer| peer.identity.is_none())
         {
             return id;

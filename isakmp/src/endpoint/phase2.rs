@@ -437,21 +437,19 @@ impl Endpoint {
         }
         let Some(peer_id) = negotiation.peer else { return };
         let ours = matches!(quick_mode.state, State::Initiator(_));
-        let useless = match reason {
+        let useless = if matches!(reason, CloseReason::NoAnswer { .. }) {
             // The peer has said nothing on this SA since. It may not have it any more, or never had
             // it: of AM3 nothing says whether it arrived.
-            CloseReason::NoAnswer { .. } => {
-                ours && established.last_heard <= quick_mode.exchange.started
-            }
+            ours && established.last_heard <= quick_mode.exchange.started
+        } else if matches!(reason, CloseReason::PeerRefused(_)) {
             // Nothing has ever been agreed on it, or is about to be. Perhaps the two sides do not
             // believe the same of it: RFC 2409 §5 authenticates neither vendor IDs nor NAT-D, so that
             // whether ESP goes in UDP may have been altered on the way. A new one may do better.
-            CloseReason::PeerRefused(_) => {
-                ours && !established.has_led_to_pairs
-                    && established.quick_modes.values().all(|other| other.complete())
-                    && self.peers.get(&peer_id).is_some_and(|peer| peer.wanted.is_empty())
-            }
-            _ => false,
+            ours && !established.has_led_to_pairs
+                && established.quick_modes.values().all(|other| other.complete())
+                && self.peers.get(&peer_id).is_some_and(|peer| peer.wanted.is_empty())
+        } else {
+            false
         };
         self.drop_quick_mode(id, peer_id, message_id, *quick_mode, reason);
         if useless {
