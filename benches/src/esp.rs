@@ -3,7 +3,7 @@
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes128Gcm, KeyInit};
 use chacha20::ChaCha20Rng;
-use dmvpn_esp::crypto::{Cipher, Mac, Provider, RustCrypto};
+use dmvpn_esp::crypto::{Aead, Cipher, Mac, Provider, RustCrypto};
 use dmvpn_esp::{
     Encryption, InboundSa, Integrity, Mode, NextHeader, Opened, OutboundSa, SaConfig, SealJob, Spi,
     Transform, seal_batch,
@@ -196,6 +196,8 @@ pub enum Bare {
     Separate(Suite, Box<dyn Cipher>, Box<dyn Mac>),
     /// The crate `aes-gcm`, without anything of ours.
     Combined(Box<Aes128Gcm>),
+    /// AES-GCM as our provider gives it: the same machine code that our associations run.
+    Provided(Box<dyn Aead>),
 }
 
 impl Bare {
@@ -210,6 +212,14 @@ impl Bare {
         let cipher = RustCrypto.cipher(transform.encryption(), keys.encryption).expect("it has it");
         let mac = RustCrypto.mac(integrity, keys.integrity).expect("it has it");
         Self::Separate(suite, cipher, mac)
+    }
+
+    /// AES-GCM of our provider.
+    pub fn provided() -> Self {
+        let (suite, keymat) = (Suite::Aes128Gcm, keymat(Suite::Aes128Gcm));
+        let keys = suite.transform().split(&keymat).expect("as long as needed");
+        let aead = RustCrypto.aead(suite.transform().encryption(), keys.encryption);
+        Self::Provided(aead.expect("it has it"))
     }
 
     /// Encrypts and authenticates a packet whose header and padding are in place.
@@ -229,6 +239,11 @@ impl Bare {
                 let (body, icv) = rest.split_at_mut(rest.len() - 16);
                 let tag = aead.encrypt_inout_detached(&nonce(iv).into(), header, body.into());
                 icv.copy_from_slice(&tag.expect("a short packet"));
+            }
+            Self::Provided(aead) => {
+                let (iv, rest) = rest.split_at_mut(8);
+                let (body, icv) = rest.split_last_chunk_mut().expect("16 octets");
+                aead.seal(&nonce(iv), header, body, icv).expect("a short packet");
             }
         }
     }
@@ -252,6 +267,12 @@ impl Bare {
                 let tag: [u8; 16] = (&*icv).try_into().expect("16 octets");
                 let nonce = nonce(iv).into();
                 aead.decrypt_inout_detached(&nonce, header, body.into(), &tag.into()).is_ok()
+            }
+            Self::Provided(aead) => {
+                let (header, rest) = packet.split_at_mut(8);
+                let (iv, rest) = rest.split_at_mut(8);
+                let (body, icv) = rest.split_last_chunk_mut().expect("16 octets");
+                aead.open(&nonce(iv), header, body, icv).expect("a short packet")
             }
         }
     }

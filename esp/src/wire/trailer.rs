@@ -11,10 +11,10 @@ pub(crate) const LEN: usize = 2;
 pub(crate) fn write(trailer: &mut [u8], next_header: NextHeader) {
     if let Some((padding, tail)) = trailer.split_last_chunk_mut::<LEN>() {
         // RFC 4303 §2.4: 1, 2, 3, ...
-        let mut last = 0;
-        for (byte, value) in padding.iter_mut().zip(1..=u8::MAX) {
-            *byte = value;
-            last = value;
+        let mut last = 0_u8;
+        for byte in padding {
+            last = last.wrapping_add(1);
+            *byte = last;
         }
         *tail = [last, next_header.0];
     }

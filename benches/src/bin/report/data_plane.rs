@@ -23,8 +23,15 @@ pub fn esp(effort: Effort) {
             ratio("esp", what("seal"), "OpenSSL", seal_openssl(effort, suite, length), bar("seal"));
             ratio("esp", what("open"), "OpenSSL", open_openssl(effort, suite, length), bar("open"));
             let bar = bare_bar(suite, length);
-            ratio("esp", what("seal"), "bare", seal_bare(effort, suite, length), bar);
-            ratio("esp", what("open"), "bare", open_bare(effort, suite, length), bar);
+            let bare = || Bare::new(suite);
+            ratio("esp", what("seal"), "bare", seal_bare(effort, suite, length, bare()), bar);
+            ratio("esp", what("open"), "bare", open_bare(effort, suite, length, bare()), bar);
+            if suite == Suite::Aes128Gcm {
+                let (seal, open) = (what("seal"), what("open"));
+                let bare = Bare::provided;
+                ratio("esp", seal, "provider", seal_bare(effort, suite, length, bare()), NONE);
+                ratio("esp", open, "provider", open_bare(effort, suite, length, bare()), NONE);
+            }
         }
     }
     let one = batch(effort, 64, 1);
@@ -99,8 +106,8 @@ fn seal_openssl(effort: Effort, suite: Suite, length: usize) -> Paired {
     paired(effort, (1, 1), || ours.one(), || evp.seal(black_box(&mut packet)))
 }
 
-fn seal_bare(effort: Effort, suite: Suite, length: usize) -> Paired {
-    let (mut ours, bare) = (Sealer::new(suite, length, 1, 1), Bare::new(suite));
+fn seal_bare(effort: Effort, suite: Suite, length: usize, bare: Bare) -> Paired {
+    let mut ours = Sealer::new(suite, length, 1, 1);
     let mut packet = Opener::new(suite, length).sealed().to_vec();
     paired(effort, (1, 1), || ours.one(), || bare.seal(black_box(&mut packet)))
 }
@@ -118,8 +125,8 @@ fn open_openssl(effort: Effort, suite: Suite, length: usize) -> Paired {
     paired(effort, (1, 1), || ours.one(), theirs)
 }
 
-fn open_bare(effort: Effort, suite: Suite, length: usize) -> Paired {
-    let (mut ours, bare) = (Opener::new(suite, length), Bare::new(suite));
+fn open_bare(effort: Effort, suite: Suite, length: usize, bare: Bare) -> Paired {
+    let mut ours = Opener::new(suite, length);
     let sealed = ours.sealed().to_vec();
     let mut buffer = sealed.clone();
     let theirs = || {
