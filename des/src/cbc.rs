@@ -5,7 +5,7 @@
     reason = "indices are lanes and blocks, each checked against its length where it is made"
 )]
 
-use crate::slice::{self, BLOCKS_PER_WORD, Lanes, Sliced, TripleKeys, Wide};
+use crate::slice::{self, BLOCKS_PER_WORD, Lanes, Sliced, TripleKeys, Width};
 use crate::table;
 use crate::triple_des::{BLOCK, INTERLEAVED, NotWholeBlocks, TripleDes, WORTH_SLICING};
 
@@ -151,13 +151,12 @@ fn by_tables(packets: &mut [CbcEncrypt<'_>], step: usize) {
 struct BesideEachOther<'a, 'b>(&'a mut [CbcEncrypt<'b>]);
 
 impl Sliced for BesideEachOther<'_, '_> {
-    #[inline(always)]
-    fn run<const N: usize>(self) {
-        for packets in self.0.chunks_mut(BLOCKS_PER_WORD * N) {
-            let keys = keys_of::<N>(packets.iter().map(|packet| packet.cipher.keys()));
+    fn run<W: Width>(self, width: W) {
+        for packets in self.0.chunks_mut(BLOCKS_PER_WORD * W::Word::WORDS) {
+            let keys = keys_of(width, packets.iter().map(|packet| packet.cipher.keys()));
             let mut step = 0;
             while worth_slicing(packets, step) {
-                let mut rows = [Wide::<N>::splat(0); 64];
+                let mut rows = [W::Word::splat(0); 64];
                 for (n, packets) in packets.chunks(BLOCKS_PER_WORD).enumerate() {
                     for (row, packet) in rows.iter_mut().zip(packets) {
                         if let Some(block) = packet.blocks.get(step) {
@@ -165,7 +164,7 @@ impl Sliced for BesideEachOther<'_, '_> {
                         }
                     }
                 }
-                slice::encrypt(&mut rows, &keys);
+                slice::encrypt(width, &mut rows, &keys);
                 for (n, packets) in packets.chunks_mut(BLOCKS_PER_WORD).enumerate() {
                     for (row, packet) in rows.iter().zip(packets) {
                         if let Some(block) = packet.blocks.get_mut(step) {
@@ -182,15 +181,14 @@ impl Sliced for BesideEachOther<'_, '_> {
 }
 
 /// The keys of lane after lane.
-#[inline(always)]
-fn keys_of<const N: usize>(lanes: impl Iterator<Item = [u64; 3]>) -> TripleKeys<Wide<N>> {
-    let mut keys = [[Wide::<N>::splat(0); 64]; 3];
-    for (lane, of_lane) in lanes.take(BLOCKS_PER_WORD * N).enumerate() {
+fn keys_of<W: Width>(width: W, lanes: impl Iterator<Item = [u64; 3]>) -> TripleKeys<W::Word> {
+    let mut keys = [[W::Word::splat(0); 64]; 3];
+    for (lane, of_lane) in lanes.take(BLOCKS_PER_WORD * W::Word::WORDS).enumerate() {
         for (rows, key) in keys.iter_mut().zip(of_lane) {
             rows[lane % BLOCKS_PER_WORD].set_word(lane / BLOCKS_PER_WORD, key);
         }
     }
-    TripleKeys::each(keys)
+    TripleKeys::each(width, keys)
 }
 
 /// One packet of a batch.
@@ -245,9 +243,8 @@ pub fn cbc_decrypt_batch(packets: &mut [CbcDecrypt<'_>]) {
 struct OneBehindTheOther<'a, 'b>(&'a mut [CbcDecrypt<'b>]);
 
 impl Sliced for OneBehindTheOther<'_, '_> {
-    #[inline(always)]
-    fn run<const N: usize>(self) {
-        let lanes = BLOCKS_PER_WORD * N;
+    fn run<W: Width>(self, width: W) {
+        let lanes = BLOCKS_PER_WORD * W::Word::WORDS;
         let mut packets = self.0;
         loop {
             // The packets of this pass: all but the last are done with it.
@@ -268,13 +265,14 @@ impl Sliced for OneBehindTheOther<'_, '_> {
                 return pass.iter_mut().for_each(CbcDecrypt::rest);
             }
             let keys = if one_cipher {
-                TripleKeys::same(pass[0].cipher.keys())
+                TripleKeys::same(width, pass[0].cipher.keys())
             } else {
-                keys_of::<N>(pass.iter().flat_map(|packet| {
+                let of_packet = |packet: &CbcDecrypt<'_>| {
                     core::iter::repeat_n(packet.cipher.keys(), packet.blocks.len())
-                }))
+                };
+                keys_of(width, pass.iter().flat_map(of_packet))
             };
-            decrypt_pass::<N>(pass, &keys);
+            decrypt_pass(width, pass, &keys);
             // The last may have more than there were lanes for.
             packets = &mut packets[count - 1..];
         }
@@ -282,10 +280,9 @@ impl Sliced for OneBehindTheOther<'_, '_> {
 }
 
 /// Decrypts as many of the blocks of `packets` as there are lanes, and takes them off.
-#[inline(always)]
-fn decrypt_pass<const N: usize>(packets: &mut [CbcDecrypt<'_>], keys: &TripleKeys<Wide<N>>) {
-    let lanes = BLOCKS_PER_WORD * N;
-    let (mut rows, mut chained) = ([Wide::<N>::splat(0); 64], [Wide::<N>::splat(0); 64]);
+fn decrypt_pass<W: Width>(width: W, packets: &mut [CbcDecrypt<'_>], keys: &TripleKeys<W::Word>) {
+    let lanes = BLOCKS_PER_WORD * W::Word::WORDS;
+    let (mut rows, mut chained) = ([W::Word::splat(0); 64], [W::Word::splat(0); 64]);
     let mut lane = 0;
     for packet in packets.iter() {
         let mut before = packet.chained;
@@ -298,7 +295,7 @@ fn decrypt_pass<const N: usize>(packets: &mut [CbcDecrypt<'_>], keys: &TripleKey
             lane += 1;
         }
     }
-    slice::decrypt(&mut rows, keys);
+    slice::decrypt(width, &mut rows, keys);
     let mut lane = 0;
     for packet in packets {
         let taken = packet.blocks.len().min(lanes - lane);

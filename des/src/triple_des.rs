@@ -2,7 +2,7 @@
 
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::slice::{self, BLOCKS_PER_WORD, Lanes, Sliced, TripleKeys, Wide};
+use crate::slice::{self, BLOCKS_PER_WORD, Lanes, Sliced, TripleKeys, Width};
 use crate::table::Schedule;
 
 /// Bytes in a block.
@@ -123,20 +123,19 @@ struct Independent<'a, O> {
 }
 
 impl<O: Operation> Sliced for Independent<'_, O> {
-    #[inline(always)]
-    fn run<const N: usize>(self) {
-        let keys = TripleKeys::same(*self.cipher.keys);
-        for pass in self.blocks.chunks_mut(BLOCKS_PER_WORD.saturating_mul(N)) {
+    fn run<W: Width>(self, width: W) {
+        let keys = TripleKeys::same(width, *self.cipher.keys);
+        for pass in self.blocks.chunks_mut(BLOCKS_PER_WORD.saturating_mul(W::Word::WORDS)) {
             if pass.len() < WORTH_SLICING && !self.cipher.always_slices {
                 return self.cipher.by_tables(pass, &self.operation);
             }
-            let mut rows = [Wide::<N>::splat(0); 64];
+            let mut rows = [W::Word::splat(0); 64];
             for (n, blocks) in pass.chunks(BLOCKS_PER_WORD).enumerate() {
                 for (row, block) in rows.iter_mut().zip(blocks) {
                     row.set_word(n, u64::from_be_bytes(*block));
                 }
             }
-            self.operation.sliced(&mut rows, &keys);
+            self.operation.sliced(width, &mut rows, &keys);
             for (n, blocks) in pass.chunks_mut(BLOCKS_PER_WORD).enumerate() {
                 for (row, block) in rows.iter().zip(blocks) {
                     *block = row.word(n).to_be_bytes();
@@ -148,7 +147,7 @@ impl<O: Operation> Sliced for Independent<'_, O> {
 
 /// One of two ways.
 trait Operation {
-    fn sliced<W: Lanes>(&self, rows: &mut [W; 64], keys: &TripleKeys<W>);
+    fn sliced<W: Width>(&self, width: W, rows: &mut [W::Word; 64], keys: &TripleKeys<W::Word>);
     fn by_tables<const N: usize>(&self, blocks: &mut [u64; N], schedule: &Schedule);
 }
 
@@ -156,9 +155,8 @@ struct Encrypt;
 struct Decrypt;
 
 impl Operation for Encrypt {
-    #[inline(always)]
-    fn sliced<W: Lanes>(&self, rows: &mut [W; 64], keys: &TripleKeys<W>) {
-        slice::encrypt(rows, keys);
+    fn sliced<W: Width>(&self, width: W, rows: &mut [W::Word; 64], keys: &TripleKeys<W::Word>) {
+        slice::encrypt(width, rows, keys);
     }
 
     fn by_tables<const N: usize>(&self, blocks: &mut [u64; N], schedule: &Schedule) {
@@ -167,9 +165,8 @@ impl Operation for Encrypt {
 }
 
 impl Operation for Decrypt {
-    #[inline(always)]
-    fn sliced<W: Lanes>(&self, rows: &mut [W; 64], keys: &TripleKeys<W>) {
-        slice::decrypt(rows, keys);
+    fn sliced<W: Width>(&self, width: W, rows: &mut [W::Word; 64], keys: &TripleKeys<W::Word>) {
+        slice::decrypt(width, rows, keys);
     }
 
     fn by_tables<const N: usize>(&self, blocks: &mut [u64; N], schedule: &Schedule) {

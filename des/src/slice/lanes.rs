@@ -7,6 +7,9 @@ use core::ops::{BitAnd, BitOr, BitXor, Not};
 pub(crate) trait Lanes:
     Copy + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self> + Not<Output = Self>
 {
+    /// How many `u64`s there are.
+    const WORDS: usize;
+
     /// The same `u64` at each place.
     fn splat(word: u64) -> Self;
 
@@ -69,6 +72,8 @@ impl<const N: usize> Not for Wide<N> {
 }
 
 impl<const N: usize> Lanes for Wide<N> {
+    const WORDS: usize = N;
+
     #[inline(always)]
     fn splat(word: u64) -> Self {
         Self([word; N])

@@ -22,8 +22,41 @@ pub(crate) const BLOCKS_PER_WORD: usize = 64;
 
 /// Work that is done with words of some width.
 pub(crate) trait Sliced {
-    /// With `64 * N` blocks at a time.
-    fn run<const N: usize>(self);
+    /// With as many blocks at a time as a word of this width has bits.
+    fn run<W: Width>(self, width: W);
+}
+
+/// A width, and the processor's permission to use it.
+pub(crate) trait Width: Copy {
+    /// A word.
+    type Word: Lanes;
+
+    /// Runs `work` compiled for words of this width, as far as it is inlined.
+    fn run<T>(self, work: impl FnOnce() -> T) -> T;
+}
+
+/// Words of 64 bits, for every processor.
+#[derive(Clone, Copy)]
+struct Portable;
+
+impl Width for Portable {
+    type Word = Wide<1>;
+
+    #[inline(always)]
+    fn run<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}
+
+/// Words of 256 bits.
+#[cfg(feature = "avx2")]
+impl Width for dmvpn_avx2::Avx2 {
+    type Word = Wide<4>;
+
+    #[inline(always)]
+    fn run<T>(self, work: impl FnOnce() -> T) -> T {
+        Self::run(self, work)
+    }
 }
 
 /// Does `work`, which has so many blocks for each pass, with the width that suits them and the processor.
@@ -33,13 +66,10 @@ pub(crate) fn with_width(blocks: usize, work: impl Sliced) {
     if blocks > BLOCKS_PER_WORD
         && let Some(avx2) = dmvpn_avx2::Avx2::detect()
     {
-        return avx2.run(
-            #[inline(always)]
-            || work.run::<4>(),
-        );
+        return work.run(avx2);
     }
     let _ = blocks;
-    work.run::<1>();
+    work.run(Portable);
 }
 
 /// Which way a stage runs through its round keys.
@@ -69,23 +99,66 @@ impl<W: Lanes> Keys<W> {
 /// Three keys for each block.
 pub(crate) struct TripleKeys<W>([Keys<W>; 3]);
 
-impl<W: Lanes> TripleKeys<W> {
+// What follows is compiled once for each width, however many callers it has: a copy of the circuits in words of 256 bits costs the
+// compiler some ten seconds.
+
+impl<L: Lanes> TripleKeys<L> {
     /// The same keys for all.
-    #[inline(always)]
-    pub(crate) fn same(keys: [u64; 3]) -> Self {
-        Self(keys.map(|key| {
-            // All ones where the bit is set, without asking.
-            Keys::new(&core::array::from_fn(|i| W::splat(0u64.wrapping_sub(key >> (63 - i) & 1))))
-        }))
+    #[inline(never)]
+    pub(crate) fn same<W: Width<Word = L>>(width: W, keys: [u64; 3]) -> Self {
+        width.run(
+            #[inline(always)]
+            || {
+                Self(keys.map(|key| {
+                    // All ones where the bit is set, without asking.
+                    Keys::new(&core::array::from_fn(|i| {
+                        L::splat(0u64.wrapping_sub(key >> (63 - i) & 1))
+                    }))
+                }))
+            },
+        )
     }
 
     /// `keys[n][j]`: the n-th keys of 64 blocks, as [`transpose`] takes blocks.
-    #[inline(always)]
-    pub(crate) fn each(mut keys: [[W; 64]; 3]) -> Self {
-        keys.iter_mut().for_each(transpose);
-        let [first, second, third] = &keys;
-        Self([Keys::new(first), Keys::new(second), Keys::new(third)])
+    #[inline(never)]
+    pub(crate) fn each<W: Width<Word = L>>(width: W, mut keys: [[L; 64]; 3]) -> Self {
+        width.run(
+            #[inline(always)]
+            || {
+                keys.iter_mut().for_each(transpose);
+                let [first, second, third] = &keys;
+                Self([Keys::new(first), Keys::new(second), Keys::new(third)])
+            },
+        )
     }
+}
+
+/// Encrypts blocks that are rows: word `j` holds block `j` of each 64.
+pub(crate) fn encrypt<W: Width>(width: W, blocks: &mut [W::Word; 64], keys: &TripleKeys<W::Word>) {
+    let [first, second, third] = &keys.0;
+    crypt(
+        width,
+        blocks,
+        [(first, Direction::Encrypt), (second, Direction::Decrypt), (third, Direction::Encrypt)],
+    );
+}
+
+/// Decrypts blocks that are rows.
+pub(crate) fn decrypt<W: Width>(width: W, blocks: &mut [W::Word; 64], keys: &TripleKeys<W::Word>) {
+    let [first, second, third] = &keys.0;
+    crypt(
+        width,
+        blocks,
+        [(third, Direction::Decrypt), (second, Direction::Encrypt), (first, Direction::Decrypt)],
+    );
+}
+
+#[inline(never)]
+fn crypt<W: Width>(width: W, blocks: &mut [W::Word; 64], stages: [(&Keys<W::Word>, Direction); 3]) {
+    width.run(
+        #[inline(always)]
+        || three_stages(blocks, stages),
+    );
 }
 
 /// Sixty-four rows of 64 bits become columns, most significant first; each `u64` of the words by itself.
@@ -108,28 +181,8 @@ fn transpose<W: Lanes>(rows: &mut [W; 64]) {
     }
 }
 
-/// Encrypts blocks that are rows: word `j` holds block `j` of each 64.
 #[inline(always)]
-pub(crate) fn encrypt<W: Lanes>(blocks: &mut [W; 64], keys: &TripleKeys<W>) {
-    let [first, second, third] = &keys.0;
-    crypt(
-        blocks,
-        [(first, Direction::Encrypt), (second, Direction::Decrypt), (third, Direction::Encrypt)],
-    );
-}
-
-/// Decrypts blocks that are rows.
-#[inline(always)]
-pub(crate) fn decrypt<W: Lanes>(blocks: &mut [W; 64], keys: &TripleKeys<W>) {
-    let [first, second, third] = &keys.0;
-    crypt(
-        blocks,
-        [(third, Direction::Decrypt), (second, Direction::Encrypt), (first, Direction::Decrypt)],
-    );
-}
-
-#[inline(always)]
-fn crypt<W: Lanes>(blocks: &mut [W; 64], stages: [(&Keys<W>, Direction); 3]) {
+fn three_stages<W: Lanes>(blocks: &mut [W; 64], stages: [(&Keys<W>, Direction); 3]) {
     transpose(blocks);
     let mut left: [W; 32] = core::array::from_fn(|i| blocks[usize::from(IP[i]) - 1]);
     let mut right: [W; 32] = core::array::from_fn(|i| blocks[usize::from(IP[32 + i]) - 1]);
