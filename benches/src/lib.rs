@@ -8,6 +8,8 @@ pub mod evp;
 pub mod hub;
 pub mod ike;
 pub mod measure;
+#[cfg(target_arch = "x86_64")]
+pub mod memcheck;
 pub mod nhrp;
 pub mod router;
 pub mod suite;
