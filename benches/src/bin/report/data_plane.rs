@@ -48,7 +48,7 @@ pub fn esp(effort: Effort) {
         "3des+sha1 seal, 1400 B, batch of 64 of 64 SAs",
         "OpenSSL",
         many,
-        Bar::AtLeast(2.0, None),
+        at_least(2.0, 4.5),
     );
     let wide = batch(effort, 256, 1);
     ratio("esp", "3des+sha1 seal, 1400 B, batch of 256 of one SA", "OpenSSL", wide, NONE);

@@ -61,21 +61,17 @@ pub fn ike(effort: Effort) {
         median(samples.iter().map(|sample| of(sample).as_nanos() as f64).collect())
     };
     let (initiator, responder) = (side(|sample| sample.0), side(|sample| sample.1));
-    let charon = match charon::handshake() {
-        Ok(charon) => Some(charon),
-        Err(reason) => {
-            eprintln!("charon is not measured: {reason}");
-            None
-        }
-    };
-    let sides = [("responder", responder, 3.0, 5.0), ("initiator", initiator, 3.0, 5.0)];
-    for (n, (role, ours, bar, stretch)) in sides.into_iter().enumerate() {
+    let charon = charon::handshake().unwrap_or_else(|reason| {
+        eprintln!("charon is not measured: {reason}");
+        [f64::NAN; 2]
+    });
+    let bars = [Bar::AtLeast(3.0, Some(5.0)), Bar::None];
+    for (n, (role, ours)) in
+        [("responder", responder), ("initiator", initiator)].into_iter().enumerate()
+    {
         let what = format!("main + quick mode + delete, seed suite, {role}");
         print("ike", &what, time(ours), 1e9 / ours, "/CPU s", Bar::None);
-        let Some(charon) = charon else { continue };
-        let theirs = charon[n];
-        let how = format!("{} / charon {}", time(ours), time(theirs));
-        let bar = if n == 0 { Bar::AtLeast(bar, Some(stretch)) } else { Bar::None };
-        print("ike", what, how, theirs / ours, "x", bar);
+        let how = format!("{} / charon {}", time(ours), time(charon[n]));
+        print("ike", what, how, charon[n] / ours, "x", bars[n]);
     }
 }

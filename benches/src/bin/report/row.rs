@@ -17,7 +17,7 @@ pub enum Bar {
     None,
 }
 
-/// Prints one figure: the part, what it is, how it came about, its value and its unit.
+/// Prints one figure: the part, what it is, how it came about, its value and its unit. One that could not be measured is no number.
 pub fn print(
     part: &str,
     what: impl fmt::Display,
@@ -77,12 +77,13 @@ pub fn table(directory: &str) -> Done {
         };
         let verdict = match (holds(bar), holds(stretch)) {
             (None, _) => "",
+            _ if value.is_nan() => "not run",
             (Some(false), _) => "MISSED",
             (Some(true), Some(true)) => "stretch",
             (Some(true), _) => "met",
         };
         match verdict {
-            "" => {}
+            "" | "not run" => {}
             "MISSED" => missed += 1,
             _ => met += 1,
         }
