@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-use dmvpn_time::{Instant, LatestSeen};
+use dmvpn_time::{Instant, LatestSeen, Slab};
 use rand_core::CryptoRng;
 
 use crate::crypto::{Job, JobId, JobResult};
@@ -51,7 +51,8 @@ pub struct Endpoint {
     clock: LatestSeen,
     output: Output,
     protections: BTreeMap<ProtectionId, Arc<Protection>>,
-    peers: BTreeMap<PeerId, Box<Peer>>,
+    /// By the numbers of their [`PeerId`]s.
+    peers: Slab<Box<Peer>>,
     by_identity: BTreeMap<PeerName, PeerId>,
     /// By our address and the one that `connect` was called with.
     by_target: BTreeMap<(IpAddr, IpAddr), PeerId>,
@@ -79,7 +80,6 @@ pub struct Endpoint {
     /// First messages of aggressive mode answered.
     aggressive_modes: Rate,
     next_sa: u64,
-    next_peer: u64,
     /// The next connection id of a phase 2 SA.
     next_conn: u32,
 }
@@ -103,7 +103,7 @@ impl fmt::Debug for Endpoint {
             .field("reassemblies", &self.reassemblies)
             .field("refusals", &self.refusals)
             .field("aggressive_modes", &self.aggressive_modes)
-            .field("next", &(self.next_sa, self.next_peer, self.next_conn))
+            .field("next", &(self.next_sa, self.next_conn))
             .field("timers", &self.output.timers)
             .finish_non_exhaustive()
     }
@@ -118,7 +118,7 @@ impl Endpoint {
             clock: LatestSeen::new(now),
             output: Output::new(config, rng, now),
             protections: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            peers: Slab::new(),
             by_identity: BTreeMap::new(),
             by_target: BTreeMap::new(),
             by_place: BTreeMap::new(),
@@ -135,7 +135,6 @@ impl Endpoint {
             refusals: Rate::new(now),
             aggressive_modes: Rate::new(now),
             next_sa: 0,
-            next_peer: 0,
             next_conn: 1,
         }
     }
@@ -178,17 +177,17 @@ impl Endpoint {
             self.delete_children(peer, &spis, reason);
         }
         let mut idle = Vec::new();
-        for (peer_id, peer) in &mut self.peers {
+        for (peer_id, peer) in self.peers.iter_mut() {
             peer.wanted.remove(&id);
             let under_way: Vec<_> =
                 peer.negotiating.iter().filter(|(_, p)| **p == id).map(|(key, _)| *key).collect();
-            idle.push((*peer_id, under_way));
+            idle.push((PeerId(peer_id), under_way));
         }
         for (peer_id, under_way) in idle {
             for (sa, message_id) in under_way {
                 self.fail_quick_mode(sa, message_id, reason);
             }
-            let unused = self.peers.get(&peer_id).is_some_and(|peer| {
+            let unused = self.peers.get(peer_id.0).is_some_and(|peer| {
                 peer.children.is_empty() && peer.wanted.is_empty() && peer.negotiating.is_empty()
             });
             if unused {
@@ -244,7 +243,7 @@ impl Endpoint {
             return Err(ConnectError::NoPreSharedKey(remote));
         }
         let peer_id = self.peer_for_target(terms.local, remote);
-        let Some(peer) = self.peers.get(&peer_id) else {
+        let Some(peer) = self.peers.get(peer_id.0) else {
             return Err(ConnectError::NoProtection(id));
         };
         let up = peer.children.iter().any(|spi| {
@@ -269,7 +268,7 @@ impl Endpoint {
 
     /// Takes everything of a peer down.
     fn close_peer(&mut self, peer_id: PeerId, reason: CloseReason, announce: bool) {
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         let wanted = core::mem::take(&mut peer.wanted);
         let children: Vec<u32> = peer.children.iter().copied().collect();
         let phase1: Vec<SaId> = peer.phase1.iter().copied().collect();
@@ -407,7 +406,7 @@ impl Endpoint {
     /// An ESP packet of the peer was authenticated: it is alive. Arms no timer.
     pub fn handle_traffic(&mut self, now: Instant, peer: PeerId) {
         self.observe(now);
-        if let Some(peer) = self.peers.get_mut(&peer) {
+        if let Some(peer) = self.peers.get_mut(peer.0) {
             peer.last_inbound = self.output.now;
         }
     }

@@ -31,6 +31,9 @@ pub use event_queue::{Coalesce, Coalescing, EventQueue};
 mod instant;
 pub use instant::{Instant, LatestSeen};
 
+mod slab;
+pub use slab::Slab;
+
 mod timers;
 pub use timers::Timers;
 

@@ -87,7 +87,7 @@ impl Node {
         self.peers.iter().filter_map(|(id, peer)| {
             let group = self.protections.get(&peer.whereabouts.protection?)?;
             let tunnel = *group.tunnels.first()?;
-            Some((*id, &**peer, tunnel, &self.tunnels.get(&tunnel)?.config))
+            Some((PeerId(id), &**peer, tunnel, &self.tunnels.get(&tunnel)?.config))
         })
     }
 
@@ -126,7 +126,7 @@ impl Node {
         id: TunnelId,
         entry: &dmvpn_nhrp::CacheView,
     ) -> Option<&Peer> {
-        if let Some(peer) = entry.link.and_then(|link| self.peers.get(&PeerId(link.0))) {
+        if let Some(peer) = entry.link.and_then(|link| self.peers.get(link.0)) {
             return Some(peer);
         }
         let tunnel = self.tunnels.get(&id)?;
@@ -137,7 +137,7 @@ impl Node {
             remote,
             port: 0,
         };
-        self.peers.get(&self.peer_near(place)?).map(Box::as_ref)
+        self.peers.get(self.peer_near(place)?.0).map(Box::as_ref)
     }
 }
 

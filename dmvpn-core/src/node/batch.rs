@@ -188,7 +188,7 @@ impl Node {
             else {
                 continue;
             };
-            let peer = self.peers.get(&unsealed.peer);
+            let peer = self.peers.get(unsealed.peer.0);
             let Some(outbound) = peer.and_then(|peer| peer.outbound.as_ref()) else { continue };
             let key = outbound.sa.key();
             match SealJob::new(key, sequence, iv, next_header, buffer, payload) {
@@ -214,7 +214,8 @@ impl Node {
                     Ok(Outbound { underlay: *underlay, packet })
                 }
                 Err(error) => {
-                    let outbound = self.peers.get_mut(peer).and_then(|peer| peer.outbound.as_mut());
+                    let outbound =
+                        self.peers.get_mut(peer.0).and_then(|peer| peer.outbound.as_mut());
                     if let Some(outbound) = outbound {
                         outbound.sa.count(&error);
                     }

@@ -162,7 +162,7 @@ impl Node {
     ) -> Result<Option<Inbound>, Discard> {
         let Authentic { spi, peer: id, mode, selectors, opened, newest, first, soft_expired } =
             authentic;
-        if let Some(peer) = self.peers.get(&id)
+        if let Some(peer) = self.peers.get(id.0)
             && let Some(ike) = peer.ike
         {
             // From here on the packet is authentic.
@@ -194,13 +194,13 @@ impl Node {
             _ => None,
         };
         let Some(gre) = gre else {
-            if let Some(peer) = self.peers.get_mut(&id) {
+            if let Some(peer) = self.peers.get_mut(id.0) {
                 let counter = &mut peer.past_counters_mut().invalid_identity_receive;
                 *counter = counter.saturating_add(1);
             }
             return Err(Discard::WrongTraffic { protocol: next_header.0 });
         };
-        let local = self.peers.get(&id).map(|peer| peer.whereabouts.local);
+        let local = self.peers.get(id.0).map(|peer| peer.whereabouts.local);
         let local = local.unwrap_or_else(|| underlay.local.ip());
         let (header, _) = Header::parse(data.get(gre.clone()).unwrap_or_default())
             .map_err(dmvpn_gre::Discard::from)?;
@@ -293,7 +293,7 @@ impl Node {
         if tunnel.interface == InterfaceState::AdministrativelyDown {
             return Err(Discard::InterfaceDown(id));
         }
-        let Some(flow) = self.peers.get_mut(&peer).and_then(|peer| peer.flow_mut(id)) else {
+        let Some(flow) = self.peers.get_mut(peer.0).and_then(|peer| peer.flow_mut(id)) else {
             return Err(Discard::InterfaceDown(id));
         };
         // The sequence number counts when nothing discards the packet any more (contract rule 5).
@@ -339,7 +339,7 @@ impl Node {
                 let packet = data.get(received.payload.clone()).unwrap_or_default();
                 self.handle_nhrp(now, id, peer, packet)?;
                 // NHRP may have let go of the peer.
-                let peer = self.peers.get_mut(&peer);
+                let peer = self.peers.get_mut(peer.0);
                 if let Some(flow) = peer.and_then(|peer| peer.flow_mut(id)) {
                     flow.accept(&received);
                 }

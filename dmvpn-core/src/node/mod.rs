@@ -24,7 +24,7 @@ use core::time::Duration;
 use chacha20::ChaCha20Rng;
 use dmvpn_isakmp::crypto::{Job, JobResult};
 use dmvpn_isakmp::{Identity, Path, Protection, ProtectionId, Remote};
-use dmvpn_time::{EventQueue, Instant, LatestSeen, Timers, TraceRing};
+use dmvpn_time::{EventQueue, Instant, LatestSeen, Slab, Timers, TraceRing};
 use rand_core::{CryptoRng, Rng, SeedableRng};
 
 use crate::config::Config;
@@ -56,7 +56,8 @@ pub struct Node {
     /// Which tunnel a GRE packet to an address with a key is for.
     by_key: BTreeMap<(IpAddr, Option<u32>), TunnelId>,
     protections: BTreeMap<ProtectionId, ProtectedGroup>,
-    peers: BTreeMap<PeerId, Box<Peer>>,
+    /// By the numbers of their [`PeerId`]s.
+    peers: Slab<Box<Peer>>,
     by_whereabouts: BTreeMap<Whereabouts, PeerId>,
     sessions: BTreeMap<dmvpn_isakmp::PeerId, Session>,
     /// By our address and the other end's address and port.
@@ -73,7 +74,6 @@ pub struct Node {
     /// A data packet made a child do something that is still to be taken.
     unsettled: bool,
     counters: Counters,
-    next_peer: u64,
     next_protection: u32,
 }
 
@@ -215,7 +215,7 @@ impl Node {
             tunnels: BTreeMap::new(),
             by_key: BTreeMap::new(),
             protections: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            peers: Slab::new(),
             by_whereabouts: BTreeMap::new(),
             sessions: BTreeMap::new(),
             by_path: BTreeMap::new(),
@@ -228,7 +228,6 @@ impl Node {
             binding: None,
             unsettled: false,
             counters: Counters::default(),
-            next_peer: 0,
             next_protection: 0,
             config,
         }
@@ -318,7 +317,7 @@ impl Node {
     /// opened again.
     pub fn clear_session(&mut self, now: Instant, peer: PeerId) {
         let now = self.latest.observe(now);
-        if let Some(ike) = self.peers.get(&peer).and_then(|peer| peer.ike) {
+        if let Some(ike) = self.peers.get(peer.0).and_then(|peer| peer.ike) {
             self.isakmp.close(now, ike);
         }
         self.settle(now);
@@ -535,7 +534,7 @@ impl Node {
         self.trace_socket(now, id, Some(remote), |_| SocketChange::ActiveOpen);
         self.join_flow(peer, id);
         self.want(now, peer, remote);
-        if self.peers.get(&peer).is_some_and(|peer| peer.socket == SocketState::Open) {
+        if self.peers.get(peer.0).is_some_and(|peer| peer.socket == SocketState::Open) {
             self.socket_up(now, peer);
         }
     }
@@ -546,7 +545,7 @@ impl Node {
             Whereabouts { protection: None, local: tunnel.config.source, remote, port: 0 };
         let peer = self.peer_at(whereabouts);
         self.set_other_end(id, peer);
-        if let Some(entry) = self.peers.get_mut(&peer) {
+        if let Some(entry) = self.peers.get_mut(peer.0) {
             entry.wanted = Some(remote);
         }
         self.join_flow(peer, id);
@@ -597,15 +596,13 @@ impl Node {
         if let Some(peer) = self.by_whereabouts.get(&whereabouts) {
             return *peer;
         }
-        let id = PeerId(self.next_peer);
-        self.next_peer = self.next_peer.saturating_add(1);
         let mut peer = Peer::new(whereabouts, self.config.path_mtu);
         for tunnel in self.tunnels_of(whereabouts.protection) {
             if let Some(tunnel_config) = self.tunnels.get(&tunnel).map(|tunnel| &tunnel.config) {
                 peer.join(tunnel, tunnel_config.key);
             }
         }
-        self.peers.insert(id, Box::new(peer));
+        let id = PeerId(self.peers.insert(Box::new(peer)));
         self.by_whereabouts.insert(whereabouts, id);
         id
     }
@@ -626,7 +623,7 @@ impl Node {
 
     fn join_flow(&mut self, peer: PeerId, id: TunnelId) {
         let key = self.tunnels.get(&id).and_then(|tunnel| tunnel.config.key);
-        if let Some(peer) = self.peers.get_mut(&peer) {
+        if let Some(peer) = self.peers.get_mut(peer.0) {
             peer.join(id, key);
         }
     }
@@ -637,10 +634,10 @@ impl Node {
             .peers
             .iter()
             .filter(|(_, peer)| peer.whereabouts.protection.is_none() && peer.is_in(id))
-            .map(|(id, _)| *id)
+            .map(|(id, _)| PeerId(id))
             .collect();
         for peer in peers {
-            if let Some(entry) = self.peers.get_mut(&peer) {
+            if let Some(entry) = self.peers.get_mut(peer.0) {
                 entry.leave(id);
                 if entry.flows.is_empty() {
                     entry.wanted = None;
@@ -653,8 +650,8 @@ impl Node {
 
     /// Forgets a peer that nothing holds any more.
     fn forget_if_idle(&mut self, id: PeerId) {
-        if self.peers.get(&id).is_some_and(|peer| peer.is_idle())
-            && let Some(peer) = self.peers.remove(&id)
+        if self.peers.get(id.0).is_some_and(|peer| peer.is_idle())
+            && let Some(peer) = self.peers.remove(id.0)
         {
             self.timers.cancel(&Timer::Reopen(id));
             self.timers.cancel(&Timer::PathMtu(id));

@@ -170,7 +170,7 @@ impl Node {
         loop {
             let link = tunnel.nhrp.multicast_after(cursor)?;
             let peer = PeerId(link.0);
-            if self.peers.contains_key(&peer) {
+            if self.peers.contains(peer.0) {
                 return Some(peer);
             }
             cursor = Some(link);
@@ -187,7 +187,7 @@ impl Node {
         let address = match next_hop {
             NextHop::Peer(peer) => {
                 // A peer of another tunnel may have another protection, or none.
-                let known = self.peers.get(&peer).is_some_and(|peer| peer.is_in(id));
+                let known = self.peers.get(peer.0).is_some_and(|peer| peer.is_in(id));
                 return known.then_some(peer).ok_or(SendError::NoPeer(peer));
             }
             NextHop::Protocol(address) => address,
@@ -205,7 +205,7 @@ impl Node {
         };
         if let Some(peer) = hop.link.map(|link| PeerId(link.0)) {
             // Who is at the same address now need not be the one that registered.
-            return self.peers.contains_key(&peer).then_some(peer).ok_or(unresolved);
+            return self.peers.contains(peer.0).then_some(peer).ok_or(unresolved);
         }
         // A static mapping: its socket is opened.
         let peer = self.peer_near(at(hop.nbma)).unwrap_or_else(|| self.peer_at(at(hop.nbma)));
@@ -236,7 +236,7 @@ impl Node {
     ) -> Result<Encapsulated<P>, SendError> {
         let Carried { protocol, traffic_class: class, range: payload } = carried;
         let Some(tunnel) = self.tunnels.get_mut(&id) else { return Err(SendError::NoTunnel(id)) };
-        let Some(peer) = self.peers.get_mut(&peer_id) else {
+        let Some(peer) = self.peers.get_mut(peer_id.0) else {
             return Err(SendError::NoPeer(peer_id));
         };
         let length = payload.len();

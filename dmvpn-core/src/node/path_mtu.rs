@@ -21,7 +21,7 @@ impl Node {
     /// The path towards a peer takes packets of at most `mtu` octets. It holds until it is set
     /// again; [`handle_too_big`](Self::handle_too_big) may lower it for a while.
     pub fn set_path_mtu(&mut self, peer: PeerId, mtu: u16) {
-        if let Some(entry) = self.peers.get_mut(&peer) {
+        if let Some(entry) = self.peers.get_mut(peer.0) {
             entry.path_mtu = mtu.max(68);
             entry.lasting_path_mtu = entry.path_mtu;
             self.timers.cancel(&Timer::PathMtu(peer));
@@ -65,7 +65,7 @@ impl Node {
     ) -> Result<PeerId, Discard> {
         let remote = quoted.remote;
         let id = self.sender_of(quoted, spi).ok_or(Discard::NotOurPacket { remote })?;
-        let Some(peer) = self.peers.get_mut(&id) else {
+        let Some(peer) = self.peers.get_mut(id.0) else {
             return Err(Discard::NotOurPacket { remote });
         };
         let least = if remote.is_ipv4() { LEAST_IPV4 } else { LEAST_IPV6 };
@@ -84,7 +84,7 @@ impl Node {
         let at = |protection, port| {
             let place = Whereabouts { protection, local, remote, port };
             let id = *self.by_whereabouts.get(&place)?;
-            Some((id, self.peers.get(&id)?))
+            Some((id, self.peers.get(id.0)?))
         };
         let protected = |port| self.protections.keys().filter_map(move |id| at(Some(*id), port));
         match quoted.transport {
@@ -111,7 +111,7 @@ impl Node {
 
     /// What ICMP said is old: the path may have changed.
     pub(super) fn age_path_mtu(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
+        if let Some(peer) = self.peers.get_mut(id.0) {
             peer.path_mtu = peer.lasting_path_mtu;
         }
     }

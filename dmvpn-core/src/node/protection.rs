@@ -57,7 +57,7 @@ impl Node {
         group.tunnels.remove(&id);
         let last = group.tunnels.is_empty();
         for peer in self.peers_of(protection) {
-            if let Some(entry) = self.peers.get_mut(&peer) {
+            if let Some(entry) = self.peers.get_mut(peer.0) {
                 entry.leave(id);
                 if last {
                     entry.wanted = None;
@@ -79,21 +79,21 @@ impl Node {
         self.peers
             .iter()
             .filter(|(_, peer)| peer.whereabouts.protection == Some(protection))
-            .map(|(id, _)| *id)
+            .map(|(id, _)| PeerId(id))
             .collect()
     }
 
     /// We open the socket to this peer, and open it again whenever it closes, at the address that the
     /// operator named.
     pub(super) fn want(&mut self, now: Instant, id: PeerId, named: IpAddr) {
-        if let Some(peer) = self.peers.get_mut(&id) {
+        if let Some(peer) = self.peers.get_mut(id.0) {
             peer.wanted = Some(named);
         }
         self.open(now, id);
     }
 
     pub(super) fn reopen(&mut self, now: Instant, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         if peer.outbound.is_some() {
             return;
         }
@@ -110,7 +110,7 @@ impl Node {
     /// Asks key management for security associations, unless they are there. Cheap when a
     /// negotiation is under way already, or has just failed: data packets call it.
     pub(super) fn open(&mut self, now: Instant, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         let Some(protection) = peer.whereabouts.protection else { return };
         if peer.socket != SocketState::Closed {
             return;
@@ -135,7 +135,7 @@ impl Node {
                 if let Some(session) = self.sessions.get_mut(&ike) {
                     session.peers.insert(protection, id);
                 }
-                if let Some(peer) = self.peers.get_mut(&id) {
+                if let Some(peer) = self.peers.get_mut(id.0) {
                     peer.ike = Some(ike);
                 }
                 if let Some(before) = before.filter(|before| *before != id) {
@@ -151,7 +151,7 @@ impl Node {
     /// to it, and who registers has an identity. The other end that the operator names is whoever
     /// authenticates there.
     fn are_others(&self, id: PeerId, before: PeerId) -> bool {
-        let Some((peer, before)) = self.peers.get(&id).zip(self.peers.get(&before)) else {
+        let Some((peer, before)) = self.peers.get(id.0).zip(self.peers.get(before.0)) else {
             return false;
         };
         let named = peer.identity.is_some() && before.identity.is_some();
@@ -162,10 +162,10 @@ impl Node {
     /// Key management knows the peer `id` as `before`, whose associations may be up already: the two
     /// are one.
     fn merge(&mut self, now: Instant, id: PeerId, before: PeerId) {
-        if !self.peers.contains_key(&before) {
+        if !self.peers.contains(before.0) {
             return;
         }
-        let Some(twin) = self.peers.remove(&id) else { return };
+        let Some(twin) = self.peers.remove(id.0) else { return };
         self.timers.cancel(&Timer::Reopen(id));
         self.timers.cancel(&Timer::PathMtu(id));
         if self.by_whereabouts.get(&twin.whereabouts) == Some(&id) {
@@ -176,7 +176,7 @@ impl Node {
                 tunnel.other_end = Some(before);
             }
         }
-        let Some(peer) = self.peers.get_mut(&before) else { return };
+        let Some(peer) = self.peers.get_mut(before.0) else { return };
         peer.wanted = peer.wanted.or(twin.wanted);
         for (tunnel, flow) in twin.flows {
             peer.join(tunnel, flow.key());
@@ -195,7 +195,7 @@ impl Node {
     /// An attempt to open the socket failed. It is tried again after a pause, or if we do not want
     /// it ourselves, when there is a packet after that.
     fn try_again_later(&mut self, now: Instant, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         if peer.wanted.is_none() && peer.socket == SocketState::Closed {
             // The attempt was the peer's.
             return self.forget_if_idle(id);
@@ -263,7 +263,7 @@ impl Node {
             dmvpn_isakmp::Mode::Transport => dmvpn_esp::Mode::Transport,
             dmvpn_isakmp::Mode::Tunnel => dmvpn_esp::Mode::Tunnel,
         };
-        let peer = self.peers.get_mut(&id)?;
+        let peer = self.peers.get_mut(id.0)?;
         let group = install.protection;
         let window = self.protections.get(&group).map_or(64, |group| group.profile.replay_window);
         let association = Association {
@@ -303,7 +303,7 @@ impl Node {
         if self.config.key_log {
             self.log_keys(install);
         }
-        let peer = self.peers.get(&id)?;
+        let peer = self.peers.get(id.0)?;
         (install.direction == Direction::Outbound && peer.socket != SocketState::Open).then_some(id)
     }
 
@@ -324,10 +324,10 @@ impl Node {
         if let Some(asked) = asked.filter(|_| known.is_none()) {
             self.release(now, asked, install.peer);
         }
-        let id = known.filter(|id| self.peers.contains_key(id)).unwrap_or_else(|| {
+        let id = known.filter(|id| self.peers.contains(id.0)).unwrap_or_else(|| {
             let stranger = self.by_whereabouts.get(&whereabouts).is_some_and(|id| {
                 self.peers
-                    .get(id)
+                    .get(id.0)
                     .is_some_and(|peer| peer.identity.is_some() && peer.identity != identity)
             });
             if stranger {
@@ -337,7 +337,7 @@ impl Node {
             // By whichever port it was reached before: the tunnel's other end keeps its number.
             let near = Whereabouts { port: 0, ..whereabouts };
             let known = self.peers_near(near).find(|id| {
-                self.peers.get(id).is_some_and(|peer| match &peer.identity {
+                self.peers.get(id.0).is_some_and(|peer| match &peer.identity {
                     Some(before) => Some(before) == identity.as_ref(),
                     None => peer.wanted.is_some(),
                 })
@@ -347,7 +347,7 @@ impl Node {
         if let Some(session) = self.sessions.get_mut(&install.peer) {
             session.peers.insert(install.protection, id);
         }
-        if let Some(peer) = self.peers.get_mut(&id) {
+        if let Some(peer) = self.peers.get_mut(id.0) {
             peer.ike = Some(install.peer);
             peer.identity = identity;
         }
@@ -364,7 +364,7 @@ impl Node {
         ike: dmvpn_isakmp::PeerId,
         identity: Option<&Identity>,
     ) -> bool {
-        self.peers.get(&id).is_some_and(|peer| {
+        self.peers.get(id.0).is_some_and(|peer| {
             let differs = peer.identity.is_some() && peer.identity.as_ref() != identity;
             let protected = !peer.inbound.is_empty() || peer.outbound.is_some();
             differs && peer.wanted.is_none() && !(protected && peer.ike == Some(ike))
@@ -373,7 +373,7 @@ impl Node {
 
     /// The attempt to open the socket to this peer reached somebody else.
     fn release(&mut self, now: Instant, id: PeerId, ike: dmvpn_isakmp::PeerId) {
-        if let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ike == Some(ike)) {
+        if let Some(peer) = self.peers.get_mut(id.0).filter(|peer| peer.ike == Some(ike)) {
             peer.ike = None;
             self.try_again_later(now, id);
         }
@@ -385,7 +385,7 @@ impl Node {
         else {
             return;
         };
-        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         let Some(outbound) = peer.take_waiting(spi) else { return };
         if let Some(before) = peer.outbound.replace(outbound) {
             // Its end will be announced later; nothing goes out on it any more.
@@ -404,7 +404,7 @@ impl Node {
         let holder = match direction {
             Direction::Inbound => {
                 let Some(inbound) = self.inbound.remove(&spi) else { return };
-                let Some(peer) = self.peers.get_mut(&inbound.peer) else { return };
+                let Some(peer) = self.peers.get_mut(inbound.peer.0) else { return };
                 peer.inbound.remove(&spi);
                 *peer.past_counters_mut() += inbound.sa.counters();
                 inbound.peer
@@ -412,13 +412,13 @@ impl Node {
             Direction::Outbound => {
                 let Some(session) = self.sessions.get(&ike) else { return };
                 let holds = |id: &&PeerId| {
-                    self.peers.get(*id).is_some_and(|peer| {
+                    self.peers.get(id.0).is_some_and(|peer| {
                         peer.waiting.contains_key(&spi)
                             || peer.outbound.as_ref().is_some_and(|current| current.spi == spi)
                     })
                 };
                 let Some(id) = session.peers.values().find(holds).copied() else { return };
-                let Some(peer) = self.peers.get_mut(&id) else { return };
+                let Some(peer) = self.peers.get_mut(id.0) else { return };
                 let gone = peer.take_waiting(spi).or_else(|| peer.outbound.take());
                 if let Some(gone) = gone {
                     *peer.past_counters_mut() += gone.sa.counters();
@@ -426,7 +426,7 @@ impl Node {
                 id
             }
         };
-        let empty = self.peers.get(&holder).is_some_and(|peer| {
+        let empty = self.peers.get(holder.0).is_some_and(|peer| {
             peer.inbound.is_empty() && peer.outbound.is_none() && peer.waiting.is_empty()
         });
         if empty {
@@ -461,7 +461,7 @@ impl Node {
         let peers: Vec<PeerId> = session.peers.values().copied().collect();
         self.set_path(ike, path);
         for id in peers {
-            let Some(peer) = self.peers.get(&id) else { continue };
+            let Some(peer) = self.peers.get(id.0) else { continue };
             // Native ESP stays where it is: only UDP encapsulation follows (RFC 3947 §7).
             if peer.whereabouts.port == 0 && peer.outbound.is_some() {
                 continue;
@@ -475,7 +475,7 @@ impl Node {
 
     /// The peer is found at another place from now on.
     fn relocate(&mut self, id: PeerId, whereabouts: Whereabouts) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         let before = core::mem::replace(&mut peer.whereabouts, whereabouts);
         if before != whereabouts && self.by_whereabouts.get(&before) == Some(&id) {
             self.by_whereabouts.remove(&before);
@@ -491,13 +491,13 @@ impl Node {
             self.by_path.remove(&key);
         }
         for id in session.peers.into_values() {
-            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            let Some(peer) = self.peers.get_mut(id.0) else { continue };
             if peer.ike != Some(ike) {
                 continue;
             }
             peer.ike = None;
             self.peer_gone(now, id);
-            let Some(peer) = self.peers.get(&id) else { continue };
+            let Some(peer) = self.peers.get(id.0) else { continue };
             if peer.socket == SocketState::Open {
                 self.socket_down(now, id, reason);
             } else if self.timers.get(&Timer::Reopen(id)).is_none() {
@@ -517,14 +517,14 @@ impl Node {
         let Some(session) = self.sessions.get(&ike) else { return };
         let Some(id) = session.peers.get(&protection).copied() else { return };
         self.event(Event::NegotiationFailed { peer: id, reason });
-        if self.peers.get(&id).is_some_and(|peer| peer.socket != SocketState::Open) {
+        if self.peers.get(id.0).is_some_and(|peer| peer.socket != SocketState::Open) {
             self.try_again_later(now, id);
         }
     }
 
     /// GRE can pass to and from a peer.
     pub(super) fn socket_up(&mut self, now: Instant, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         let first = peer.socket != SocketState::Open;
         peer.socket = SocketState::Open;
         peer.failures = 0;
@@ -556,7 +556,7 @@ impl Node {
     }
 
     fn socket_down(&mut self, now: Instant, id: PeerId, reason: CloseReason) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         peer.socket = SocketState::Closed;
         peer.up_since = None;
         let remote = peer.whereabouts.remote;
@@ -573,7 +573,7 @@ impl Node {
         }
         // What we want and lost is opened again at once; what failed before waits.
         self.timers.cancel(&Timer::Reopen(id));
-        if self.peers.get(&id).is_some_and(|peer| peer.wanted.is_some()) {
+        if self.peers.get(id.0).is_some_and(|peer| peer.wanted.is_some()) {
             self.timers.set(Timer::Reopen(id), now);
         }
         self.forget_if_idle(id);
@@ -581,7 +581,7 @@ impl Node {
 
     /// What IOS announces as the MTU inside the protection.
     fn announced_mtu(&self, id: PeerId, path_mtu: u16) -> u16 {
-        let Some(peer) = self.peers.get(&id) else { return path_mtu };
+        let Some(peer) = self.peers.get(id.0) else { return path_mtu };
         let Some(outbound) = peer.outbound.as_ref().or_else(|| peer.waiting.values().next()) else {
             return path_mtu;
         };
@@ -643,7 +643,7 @@ impl Node {
                     port: u16::MAX,
                 },
             )
-            .filter_map(|(_, peer)| self.peers.get(peer))
+            .filter_map(|(_, peer)| self.peers.get(peer.0))
             .any(|peer| peer.socket != SocketState::Closed);
         if open {
             return None;

@@ -58,7 +58,7 @@ impl Node {
 
     /// What the node attests about a peer: where it is, and whom it authenticated as.
     fn link(&self, id: PeerId) -> Option<Link> {
-        let peer = self.peers.get(&id)?;
+        let peer = self.peers.get(id.0)?;
         Some(Link {
             id: LinkId(id.0),
             nbma: peer.whereabouts.remote,
@@ -89,7 +89,7 @@ impl Node {
     /// Neither associations nor a phase 1 with a peer are left.
     pub(super) fn peer_gone(&mut self, now: Instant, id: PeerId) {
         let Some(link) = self.link(id) else { return };
-        let protection = self.peers.get(&id).and_then(|peer| peer.whereabouts.protection);
+        let protection = self.peers.get(id.0).and_then(|peer| peer.whereabouts.protection);
         for tunnel in self.tunnels_of(protection) {
             self.with_nhrp(now, tunnel, |nhrp, now| nhrp.peer_gone(now, &link));
         }
@@ -107,7 +107,7 @@ impl Node {
             if protection.is_some() {
                 self.want(now, peer, remote);
             } else {
-                if let Some(entry) = self.peers.get_mut(&peer) {
+                if let Some(entry) = self.peers.get_mut(peer.0) {
                     entry.wanted = Some(remote);
                 }
                 self.link_up(now, id, peer);
@@ -140,12 +140,12 @@ impl Node {
     /// A peer is kept while the cache names it.
     fn count_binding(&mut self, event: &dmvpn_nhrp::Event) {
         if let dmvpn_nhrp::Event::CacheAdded { link: Some(link), .. } = event {
-            if let Some(peer) = self.peers.get_mut(&PeerId(link.0)) {
+            if let Some(peer) = self.peers.get_mut(link.0) {
                 peer.bindings = peer.bindings.saturating_add(1);
             }
         } else if let dmvpn_nhrp::Event::CacheRemoved { link: Some(link), .. } = event {
             let id = PeerId(link.0);
-            if let Some(peer) = self.peers.get_mut(&id) {
+            if let Some(peer) = self.peers.get_mut(id.0) {
                 peer.bindings = peer.bindings.saturating_sub(1);
             }
             self.forget_if_idle(id);

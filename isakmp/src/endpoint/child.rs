@@ -157,7 +157,7 @@ impl Endpoint {
         self.make_room_for_pair(peer_id, most);
         self.outbound.insert((peer_id, child.outbound_spi), spi);
         self.children.insert(spi, Box::new(installed));
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
+        if let Some(peer) = self.peers.get_mut(peer_id.0) {
             peer.children.insert(spi);
         }
         self.output.counters.phase2_completed =
@@ -181,7 +181,7 @@ impl Endpoint {
         if child.enabled || child.role == Role::Responder {
             return;
         }
-        let peer = self.peers.get(&child.peer);
+        let peer = self.peers.get(child.peer.0);
         let in_use = peer.and_then(|peer| peer.sending.get(&child.protection));
         let Some((old_spi, old)) = in_use.and_then(|spi| Some((*spi, self.children.get(spi)?)))
         else {
@@ -209,7 +209,7 @@ impl Endpoint {
     /// A peer that negotiates ever more pairs without deleting any loses those that are replaced,
     /// then the oldest.
     fn make_room_for_pair(&mut self, peer_id: PeerId, most: usize) {
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         if peer.children.len() < most.max(1) {
             return;
         }
@@ -255,7 +255,7 @@ impl Endpoint {
         let (peer_id, protection, role) = (child.peer, child.protection, child.role);
         let (outbound, rekey_of) = (child.outbound_spi, child.rekey_of);
         self.output.timers.cancel(&Timer::ChildEnable(spi));
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         let path = peer.path;
         if role == Role::Responder {
             self.output.trace_on(&path, 0, Trace::KeyEngineEvent);
@@ -277,7 +277,7 @@ impl Endpoint {
         let current = Trace::CurrentOutbound { peer: path.remote.ip(), spi: outbound };
         self.output.trace_on(&path, 0, current);
         self.output.event(Event::EnableOutbound { peer: peer_id, protection, spi: outbound });
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
+        if let Some(peer) = self.peers.get_mut(peer_id.0) {
             peer.sending.insert(protection, spi);
         }
     }
@@ -308,7 +308,7 @@ impl Endpoint {
     /// would be two of them for ever.
     fn supersede(&mut self, new_spi: u32) {
         let Some(new) = self.children.get(&new_spi) else { return };
-        let Some(peer) = self.peers.get(&new.peer) else { return };
+        let Some(peer) = self.peers.get(new.peer.0) else { return };
         let key =
             |spi: u32, child: &Child| (spi.min(child.outbound_spi), spi.max(child.outbound_spi));
         let mut ending = Vec::new();
@@ -353,7 +353,7 @@ impl Endpoint {
         }
         let (peer, protection) = (child.peer, child.protection);
         let wanted = Wanted { selectors: child.selectors, rekey_of: Some(spi) };
-        if let Some(path) = self.peers.get(&peer).map(|peer| peer.path) {
+        if let Some(path) = self.peers.get(peer.0).map(|peer| peer.path) {
             self.output.trace_on(&path, 0, Trace::ChildRekeying { spi });
         }
         self.want(peer, protection, wanted);
@@ -364,7 +364,7 @@ impl Endpoint {
         let replaces = |pair: &&u32| {
             self.children.get(pair).is_some_and(|pair| pair.rekey_of == Some(spi) && !pair.enabled)
         };
-        self.peers.get(&peer)?.children.iter().find(replaces).copied()
+        self.peers.get(peer.0)?.children.iter().find(replaces).copied()
     }
 
     pub(super) fn mark_nearly_used_up(&mut self, spi: u32) {
@@ -389,7 +389,7 @@ impl Endpoint {
         }
         self.send_with_another(peer, child.protection, spi);
         let sides = [(Direction::Inbound, spi), (Direction::Outbound, child.outbound_spi)];
-        let path = self.peers.get(&peer).map(|peer| peer.path);
+        let path = self.peers.get(peer.0).map(|peer| peer.path);
         for (direction, spi) in sides {
             if let Some(path) = path {
                 let record = Trace::SaDeleted { direction, spi, reason };
@@ -397,7 +397,7 @@ impl Endpoint {
             }
             self.output.event(Event::RemoveSa { direction, peer, spi, reason });
         }
-        if let Some(peer) = self.peers.get_mut(&peer) {
+        if let Some(peer) = self.peers.get_mut(peer.0) {
             peer.children.remove(&spi);
         }
         self.reinstate(peer, &child);
@@ -406,7 +406,7 @@ impl Endpoint {
     /// If `gone` was the pair that was re-keyed from here, the newest of those that it had outlived
     /// is, from now on: the peer keeps another than we thought.
     fn reinstate(&mut self, peer_id: PeerId, gone: &Child) {
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         let same = peer.children.iter().filter_map(|spi| Some((*spi, self.children.get(spi)?)));
         let same = same.filter(|(_, child)| {
             child.enabled
@@ -434,7 +434,7 @@ impl Endpoint {
     /// If `gone` is the pair in use, the newest that is left takes its place, so that nothing waits
     /// while there is an SA to send with.
     fn send_with_another(&mut self, peer_id: PeerId, protection: ProtectionId, gone: u32) {
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         if peer.sending.get(&protection) != Some(&gone) {
             return;
         }
@@ -461,7 +461,7 @@ impl Endpoint {
         }
         if let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) = self
             .peers
-            .get(&peer_id)
+            .get(peer_id.0)
             .and_then(|peer| peer.current)
             .and_then(|id| self.phase1.get_mut(&id))
         {

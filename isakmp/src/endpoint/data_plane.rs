@@ -18,7 +18,7 @@ impl Endpoint {
     /// authentic message.
     pub fn handle_moved(&mut self, now: Instant, peer: PeerId, remote: SocketAddr) {
         self.observe(now);
-        let Some(id) = self.peers.get(&peer).and_then(|peer| peer.current) else { return };
+        let Some(id) = self.peers.get(peer.0).and_then(|peer| peer.current) else { return };
         let Some(Phase1 { negotiation, .. }) = self.phase1.get(&id) else { return };
         let path = Path { remote, ..negotiation.path };
         self.heard_from(id, path);
@@ -31,7 +31,7 @@ impl Endpoint {
     /// Returns whether there was an SA to tell it on.
     pub fn handle_invalid_spi(&mut self, now: Instant, peer: PeerId, spi: u32) -> bool {
         self.observe(now);
-        let Some(id) = self.peers.get(&peer).and_then(|peer| peer.current) else { return false };
+        let Some(id) = self.peers.get(peer.0).and_then(|peer| peer.current) else { return false };
         let Some(Phase1 { negotiation, state: Phase1State::Established(established) }) =
             self.phase1.get_mut(&id)
         else {

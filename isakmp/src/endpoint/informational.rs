@@ -150,7 +150,7 @@ impl Endpoint {
                 let notify_type = NotifyType::R_U_THERE;
                 let record = Trace::DeadPeerDetectionReceived { notify_type, sequence };
                 self.output.trace(negotiation, record);
-                let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
+                let Some(peer) = self.peers.get_mut(peer_id.0) else { return Ok(()) };
                 // RFC 3706 §6.2 wants numbers that only grow; after a restart of its process a
                 // peer may count anew, and an answer costs nothing.
                 if peer.probe.is_ours(sequence) {
@@ -187,7 +187,7 @@ impl Endpoint {
                 let record = Trace::DeadPeerDetectionReceived { notify_type, sequence };
                 self.output.trace(negotiation, record);
                 // Once: an answer played again is no sign of life.
-                let waiting = self.peers.get(&peer_id).is_some_and(|peer| {
+                let waiting = self.peers.get(peer_id.0).is_some_and(|peer| {
                     peer.probe.unanswered > 0 && peer.probe.sequence == sequence
                 });
                 if !waiting {

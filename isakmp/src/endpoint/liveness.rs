@@ -10,7 +10,7 @@ use super::Endpoint;
 impl Endpoint {
     /// Dead peer detection and NAT keepalives, as configured and called for.
     pub(super) fn arm_liveness(&mut self, peer_id: PeerId) {
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
             peer.current.and_then(|id| self.phase1.get(&id))
         else {
@@ -35,7 +35,7 @@ impl Endpoint {
     /// Asks a peer whether it is alive (RFC 3706), or finds that it is not.
     pub(super) fn dead_peer_timer(&mut self, peer_id: PeerId) {
         let now = self.output.now;
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
             peer.current.and_then(|id| self.phase1.get_mut(&id))
         else {
@@ -69,7 +69,7 @@ impl Endpoint {
     /// it is answered decides, see [`Self::remove_phase1`].
     fn contact_silent_peer(&mut self, peer_id: PeerId) {
         let Some(dpd) = self.output.config.dead_peer_detection else { return };
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         if peer.children.is_empty() {
             return;
         }
@@ -89,7 +89,7 @@ impl Endpoint {
         let unanswered =
             matches!(reason, CloseReason::NoAnswer { .. } | CloseReason::HalfOpenTimeout { .. });
         let Some(dpd) = self.output.config.dead_peer_detection else { return false };
-        self.peers.get(&peer_id).is_some_and(|peer| {
+        self.peers.get(peer_id.0).is_some_and(|peer| {
             let silent = self.output.now.saturating_duration_since(peer.last_inbound);
             unanswered
                 && peer.phase1.is_empty()

@@ -71,8 +71,6 @@ pub(super) struct Wanted {
 impl Endpoint {
     /// A new peer at the other end of a path.
     pub(super) fn add_peer(&mut self, path: Path) -> PeerId {
-        self.next_peer = self.next_peer.saturating_add(1);
-        let id = PeerId(self.next_peer);
         let peer = Peer {
             path,
             target: None,
@@ -91,8 +89,7 @@ impl Endpoint {
             up_since: None,
             behind_nat: false,
         };
-        self.peers.insert(id, Box::new(peer));
-        id
+        PeerId(self.peers.insert(Box::new(peer)))
     }
 
     /// The peer that `connect` means, or a new one.
@@ -100,9 +97,9 @@ impl Endpoint {
         // Who is called by this address is meant only if it is also there.
         let by_identity = || {
             let name = PeerName { local, identity: Identity::address(remote), outside: None };
-            self.by_identity
-                .get(&name)
-                .filter(|id| self.peers.get(id).is_some_and(|peer| peer.path.remote.ip() == remote))
+            self.by_identity.get(&name).filter(|id| {
+                self.peers.get(id.0).is_some_and(|peer| peer.path.remote.ip() == remote)
+            })
         };
         let by_place = || self.by_place.get(&(local, remote));
         let known = self.by_target.get(&(local, remote)).or_else(by_identity).or_else(by_place);
@@ -119,7 +116,7 @@ impl Endpoint {
         let path = Path { local: (local, port).into(), remote: (remote, port).into(), transport };
         let id = self.add_peer(path);
         self.by_target.insert((local, remote), id);
-        if let Some(peer) = self.peers.get_mut(&id) {
+        if let Some(peer) = self.peers.get_mut(id.0) {
             peer.target = Some(remote);
         }
         id
@@ -140,7 +137,7 @@ impl Endpoint {
         // One that we are connecting to and do not know by name yet; behind a NAT it may be any other.
         if outside.is_none()
             && let Some(&id) = self.by_target.get(&(local, path.remote.ip()))
-            && self.peers.get(&id).is_some_and(|peer| peer.identity.is_none())
+            && self.peers.get(id.0).is_some_and(|peer| peer.identity.is_none())
         {
             return id;
         }
@@ -161,7 +158,7 @@ impl Endpoint {
         let answered = match self.by_identity.get(&name) {
             Some(&known) => known,
             // What a peer has negotiated is never another's.
-            None if self.peers.get(&asked).is_some_and(|peer| {
+            None if self.peers.get(asked.0).is_some_and(|peer| {
                 !peer.children.is_empty()
                     && peer.identity.as_ref().is_some_and(|before| before != identity)
             }) =>
@@ -179,7 +176,7 @@ impl Endpoint {
     /// A phase 1 SA that was to reach one peer has reached another: whoever calls this address from
     /// now on means that one.
     fn hand_over(&mut self, sa: SaId, asked: PeerId, answered: PeerId) {
-        let Some(peer) = self.peers.get_mut(&asked) else { return };
+        let Some(peer) = self.peers.get_mut(asked.0) else { return };
         peer.phase1.remove(&sa);
         let local = peer.path.local.ip();
         let target = peer.target.take();
@@ -187,7 +184,7 @@ impl Endpoint {
         if let Some(target) = target {
             self.by_target.insert((local, target), answered);
             // It came from elsewhere, and there it is found: this is only how it is called.
-            if let Some(peer) = self.peers.get_mut(&answered) {
+            if let Some(peer) = self.peers.get_mut(answered.0) {
                 peer.answers_at.insert(target);
             }
         }
@@ -197,7 +194,7 @@ impl Endpoint {
                 self.negotiation_failed(asked, protection, wanted.rekey_of, reason);
                 continue;
             }
-            let Some(peer) = self.peers.get_mut(&answered) else { continue };
+            let Some(peer) = self.peers.get_mut(answered.0) else { continue };
             let up = peer.children.iter().any(|spi| {
                 self.children
                     .get(spi)
@@ -212,7 +209,7 @@ impl Endpoint {
 
     /// An authenticated message says where a peer is. Whether that is a change.
     pub(super) fn found_at(&mut self, id: PeerId, path: Path) -> bool {
-        let Some(peer) = self.peers.get_mut(&id) else { return false };
+        let Some(peer) = self.peers.get_mut(id.0) else { return false };
         let before = core::mem::replace(&mut peer.path, path);
         self.by_address.remove(&(before.remote.ip(), id));
         self.by_address.insert((path.remote.ip(), id));
@@ -228,7 +225,7 @@ impl Endpoint {
 
     /// Records whom a peer authenticated as.
     pub(super) fn name_peer(&mut self, id: PeerId, identity: &Identity, outside: Option<IpAddr>) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         let name = PeerName { local: peer.path.local.ip(), identity: identity.clone(), outside };
         peer.identity = Some(identity.clone());
         if peer.name.as_ref() == Some(&name) {
@@ -242,7 +239,7 @@ impl Endpoint {
     /// Records where a peer is, so that who looks for the address finds it although it is called
     /// otherwise. Behind a NAT it is not alone at its address.
     pub(super) fn place_peer(&mut self, id: PeerId, behind_nat: bool) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         let named = peer.identity.as_ref().is_some_and(|name| name.as_address().is_none());
         let place = (named && !behind_nat).then(|| (peer.path.local.ip(), peer.path.remote.ip()));
         let before = core::mem::replace(&mut peer.place, place);
@@ -266,7 +263,7 @@ impl Endpoint {
     /// A peer behind a NAT was seen at another address. If one is known there by the same name, it is
     /// the same router under newer SAs, and stays known; this one has only old ones, which end.
     pub(super) fn seen_at(&mut self, id: PeerId, address: IpAddr) {
-        let Some(peer) = self.peers.get(&id) else { return };
+        let Some(peer) = self.peers.get(id.0) else { return };
         let Some(name @ PeerName { outside: Some(_), .. }) = peer.name.clone() else { return };
         let name = PeerName { outside: Some(address), ..name };
         if !self.by_identity.contains_key(&name) {
@@ -284,12 +281,12 @@ impl Endpoint {
 
     /// Forgets the peer if nothing is left of it.
     pub(super) fn reap_peer(&mut self, id: PeerId, reason: CloseReason) {
-        let Some(peer) = self.peers.get(&id) else { return };
+        let Some(peer) = self.peers.get(id.0) else { return };
         let live = !peer.phase1.is_empty() || !peer.children.is_empty() || !peer.wanted.is_empty();
         if live {
             return;
         }
-        let Some(peer) = self.peers.remove(&id) else { return };
+        let Some(peer) = self.peers.remove(id.0) else { return };
         let local = peer.path.local.ip();
         for target in peer.answers_at.into_iter().chain(peer.target) {
             if self.by_target.get(&(local, target)) == Some(&id) {

@@ -34,7 +34,7 @@ impl Endpoint {
     /// Starts phase 1 with a peer, unless that is under way: aggressive mode if the configuration names
     /// it, else main mode.
     pub(super) fn start_phase1(&mut self, peer_id: PeerId) {
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         let under_way = peer
             .phase1
             .iter()
@@ -101,7 +101,7 @@ impl Endpoint {
             Phase1State::Initiator(Box::new(state))
         });
         self.by_cookies.insert(negotiation.cookies(), id);
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
+        if let Some(peer) = self.peers.get_mut(peer_id.0) {
             peer.phase1.insert(id);
         }
         self.arm_half_open(id, &negotiation);
@@ -111,7 +111,7 @@ impl Endpoint {
 
     /// Phase 1 cannot even start. What waited for it fails, unless there is an SA still.
     fn no_phase1(&mut self, peer_id: PeerId, reason: CloseReason) {
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         if peer.current.is_none() {
             let wanted = core::mem::take(&mut peer.wanted);
             for (protection, wanted) in wanted {
@@ -208,7 +208,7 @@ impl Endpoint {
         if let Some(proved) = proved
             && let Some(known) = negotiation
                 .peer
-                .and_then(|peer| self.peers.get(&peer))
+                .and_then(|peer| self.peers.get(peer.0))
                 .and_then(|peer| peer.identity.as_ref())
             && known != proved
         {
@@ -360,7 +360,7 @@ impl Endpoint {
         self.name_peer(peer_id, &identity, outside);
         let now = self.output.now;
         let moved = self.found_at(peer_id, path);
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
+        if let Some(peer) = self.peers.get_mut(peer_id.0) {
             peer.phase1.insert(id);
             peer.current = Some(id);
             peer.last_inbound = now;
@@ -376,7 +376,7 @@ impl Endpoint {
         self.arm_lifetime(id, lifetime);
         self.resolve_duplicates(peer_id, id, &replaces);
         self.output.event(Event::Phase1Up { peer: peer_id, identity, path, nat });
-        if moved && self.peers.get(&peer_id).is_some_and(|peer| !peer.children.is_empty()) {
+        if moved && self.peers.get(peer_id.0).is_some_and(|peer| !peer.children.is_empty()) {
             self.output.event(Event::PeerMoved { peer: peer_id, path });
         }
         self.arm_liveness(peer_id);
@@ -431,7 +431,7 @@ impl Endpoint {
             return;
         };
         let Some((peer_id, peer)) =
-            negotiation.peer.and_then(|peer| Some((peer, self.peers.get(&peer)?)))
+            negotiation.peer.and_then(|peer| Some((peer, self.peers.get(peer.0)?)))
         else {
             return;
         };
@@ -460,7 +460,7 @@ impl Endpoint {
     /// address, which a NAT may give to others). SAs that came up after that SA was begun are known
     /// to the peer, and stay: two that connect to each other at once do not undo each other.
     pub(super) fn initial_contact(&mut self, peer_id: PeerId, with: SaId, started: Instant) {
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         let older: Vec<SaId> = peer
             .phase1
             .iter()
@@ -490,11 +490,11 @@ impl Endpoint {
     /// Main modes of ours that are still under way with a peer are no first contact any more: their
     /// INITIAL-CONTACT would undo, at the peer, the SA that has just come up (RFC 2407 §4.6.3.3).
     fn know_each_other(&mut self, peer_id: PeerId) {
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         // One that we call by its address may be the same; its name is still to come.
         let path = peer.path;
         let called = self.by_target.get(&(path.local.ip(), path.remote.ip()));
-        let called = called.and_then(|called| self.peers.get(called));
+        let called = called.and_then(|called| self.peers.get(called.0));
         for id in peer.phase1.iter().chain(called.into_iter().flat_map(|called| &called.phase1)) {
             if let Some(sa) = self.phase1.get_mut(id) {
                 sa.negotiation.initial_contact = false;
@@ -511,7 +511,7 @@ impl Endpoint {
     /// of one that was lost before: both sides must find the same. Those that a path delays or loses
     /// differently may still make them differ; then both SAs stay until the next renegotiation.
     fn resolve_duplicates(&mut self, peer_id: PeerId, new: SaId, replaces: &[SaId]) {
-        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let Some(peer) = self.peers.get(peer_id.0) else { return };
         let Some(ours) = self.phase1.get(&new) else { return };
         let grace = ours.negotiation.config.rekeying.grace;
         let most = ours.negotiation.config.limits.phase1_per_peer;
@@ -545,7 +545,7 @@ impl Endpoint {
             }
         }
         // What is sent from now on does not depend on an SA that the other side may just delete.
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
+        if let Some(peer) = self.peers.get_mut(peer_id.0) {
             peer.current = Some(winner);
         }
         let excess = established.len().saturating_sub(most.max(1));
@@ -663,13 +663,13 @@ impl Endpoint {
                 self.drop_quick_mode(id, peer_id, message_id, *quick_mode, reason);
             }
         }
-        let newest = self.peers.get(&peer_id).and_then(|peer| {
+        let newest = self.peers.get(peer_id.0).and_then(|peer| {
             peer.phase1.iter().copied().rfind(|other| {
                 *other != id
                     && self.phase1.get(other).is_some_and(|sa| sa.state.established().is_some())
             })
         });
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         peer.phase1.remove(&id);
         if peer.current == Some(id) {
             peer.current = newest;
@@ -684,7 +684,7 @@ impl Endpoint {
                 }
             }
         }
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         // What waited for this SA has nothing to wait for, unless there is another or one is under way.
         if peer.phase1.is_empty() {
             let wanted = core::mem::take(&mut peer.wanted);

@@ -27,7 +27,7 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 impl Endpoint {
     /// Starts phase 2 for a protection, after phase 1 if need be.
     pub(super) fn want(&mut self, peer_id: PeerId, protection: ProtectionId, wanted: Wanted) {
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         if peer.negotiating.values().any(|under_way| *under_way == protection) {
             return;
         }
@@ -45,7 +45,7 @@ impl Endpoint {
             return;
         }
         loop {
-            let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+            let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
             let Some(sa) = peer.current else { return };
             let Some(phase1) = self.phase1.get(&sa) else { return };
             if peer.negotiating.len() >= phase1.negotiation.config.limits.quick_modes {
@@ -102,7 +102,7 @@ impl Endpoint {
         established.quick_modes.insert(message_id, Box::new(QuickMode { exchange, state }));
         let deadline = output.now + negotiation.config.limits.half_open_timeout;
         output.timers.set(Timer::QuickModeEnd(sa, message_id), deadline);
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
+        if let Some(peer) = self.peers.get_mut(peer_id.0) {
             peer.negotiating.insert((sa, message_id), protection);
         }
         self.after_quick_step(sa, message_id);
@@ -322,7 +322,7 @@ impl Endpoint {
             let deadline = self.output.now + REMEMBERED;
             self.output.timers.set(Timer::QuickModeEnd(id, message_id), deadline);
             if let Some(peer) = self.peer_of(id)
-                && let Some(peer) = self.peers.get_mut(&peer)
+                && let Some(peer) = self.peers.get_mut(peer.0)
             {
                 peer.negotiating.remove(&(id, message_id));
             }
@@ -447,7 +447,7 @@ impl Endpoint {
             // whether ESP goes in UDP may have been altered on the way. A new one may do better.
             ours && !established.has_led_to_pairs
                 && established.quick_modes.values().all(|other| other.complete())
-                && self.peers.get(&peer_id).is_some_and(|peer| peer.wanted.is_empty())
+                && self.peers.get(peer_id.0).is_some_and(|peer| peer.wanted.is_empty())
         } else {
             false
         };
@@ -474,7 +474,7 @@ impl Endpoint {
             self.jobs.remove(&job);
             self.output.jobs.remove(&job);
         }
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
+        if let Some(peer) = self.peers.get_mut(peer_id.0) {
             peer.negotiating.remove(&(id, message_id));
         }
         let QuickMode { exchange, state } = quick_mode;
@@ -504,7 +504,7 @@ impl Endpoint {
         terms: &crate::Protection,
         remote: IpAddr,
     ) {
-        let Some(path) = self.peers.get(&peer_id).map(|peer| peer.path) else { return };
+        let Some(path) = self.peers.get(peer_id.0).map(|peer| peer.path) else { return };
         let selectors = Self::selectors_for(terms, remote);
         let request = KeyEngineMessage {
             direction: Direction::Outbound,
@@ -536,7 +536,7 @@ impl Endpoint {
             return;
         };
         let Some(peer_id) = negotiation.peer else { return };
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         peer.last_inbound = now;
         established.last_heard = now;
         peer.probe.unanswered = 0;

@@ -46,7 +46,9 @@ impl Endpoint {
             Timer::Keepalive(id) => {
                 let config = &self.output.config;
                 let Some(nat) = config.nat_traversal else { return };
-                let Some(peer) = self.peers.get(&id).filter(|peer| peer.behind_nat) else { return };
+                let Some(peer) = self.peers.get(id.0).filter(|peer| peer.behind_nat) else {
+                    return;
+                };
                 let path = peer.path;
                 self.output.trace_on(&path, 0, Trace::KeepaliveSent);
                 self.output.transmit_keepalive(path);

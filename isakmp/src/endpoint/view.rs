@@ -3,7 +3,7 @@
 use crate::output::Timer;
 use crate::phase1::Phase1;
 use crate::view::{Counters, PeerView, Phase1View, Phase2View, SuiteView};
-use crate::{Path, Policy};
+use crate::{Path, PeerId, Policy};
 
 use super::Endpoint;
 
@@ -41,7 +41,7 @@ impl Endpoint {
     /// Pairs of phase 2 SAs, by inbound SPI.
     pub fn phase2(&self) -> impl Iterator<Item = Phase2View> + '_ {
         self.children.iter().filter_map(|(spi, child)| {
-            let path: Path = self.peers.get(&child.peer)?.path;
+            let path: Path = self.peers.get(child.peer.0)?.path;
             let expires = self.output.timers.get(&Timer::ChildExpire(*spi))?;
             Some(Phase2View {
                 peer: child.peer,
@@ -62,10 +62,10 @@ impl Endpoint {
         })
     }
 
-    /// Peers, by number.
+    /// Peers.
     pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
         self.peers.iter().map(|(id, peer)| PeerView {
-            peer: *id,
+            peer: PeerId(id),
             path: peer.path,
             target: peer.target,
             identity: peer.identity.clone(),
