@@ -1,13 +1,13 @@
 //! A peer: the other end of GRE, behind one NBMA address, and the crypto socket towards it.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use dmvpn_isakmp::{Identity, Mode, ProtectionId, Selectors};
-use dmvpn_time::Instant;
+use dmvpn_time::{Few, Instant};
 
 use crate::TunnelId;
 
@@ -66,15 +66,16 @@ pub(crate) struct Peer {
     pub(crate) wanted: Option<IpAddr>,
     /// Failures in a row, for the pause before the next attempt.
     pub(crate) failures: u32,
-    /// The association that packets go out on.
-    pub(crate) outbound: Option<Box<Outbound>>,
+    /// The association that packets go out on. It lies here, where a packet has found the peer.
+    pub(crate) outbound: Option<Outbound>,
     /// Associations whose use the peer has not confirmed yet, by SPI.
     pub(crate) waiting: BTreeMap<u32, Box<Outbound>>,
     /// SPIs of the associations that packets come in on.
-    pub(crate) inbound: BTreeSet<u32>,
-    /// GRE's receiving state on each tunnel, so that a data packet finds it there. They are few: the
-    /// tunnels that share a protection, and nearly always one.
-    pub(crate) flows: Vec<(TunnelId, dmvpn_gre::Receiver)>,
+    pub(crate) inbound: Few<u32>,
+    /// GRE's receiving state on its tunnel, so that a data packet finds it there.
+    flow: Option<Flow>,
+    /// The same on other tunnels that share its protection: seldom any.
+    other_flows: Vec<Flow>,
     pub(crate) path_mtu: u16,
     /// What the path MTU is again when ICMP's word is too old.
     pub(crate) lasting_path_mtu: u16,
@@ -84,6 +85,13 @@ pub(crate) struct Peer {
     pub(crate) up_since: Option<Instant>,
     /// What associations of the past counted, and what happened without one.
     counters: Option<Box<dmvpn_esp::Counters>>,
+}
+
+/// What GRE knows of a peer on a tunnel.
+#[derive(Debug)]
+struct Flow {
+    tunnel: TunnelId,
+    receiver: dmvpn_gre::Receiver,
 }
 
 /// An association that packets go out on.
@@ -145,8 +153,9 @@ impl Peer {
             failures: 0,
             outbound: None,
             waiting: BTreeMap::new(),
-            inbound: BTreeSet::new(),
-            flows: Vec::new(),
+            inbound: Few::new(),
+            flow: None,
+            other_flows: Vec::new(),
             path_mtu,
             lasting_path_mtu: path_mtu,
             bindings: 0,
@@ -161,22 +170,43 @@ impl Peer {
 
     /// Takes part in a tunnel, whose packets carry `key`.
     pub(crate) fn join(&mut self, id: TunnelId, key: Option<u32>) {
-        if !self.is_in(id) {
-            self.flows.reserve_exact(1);
-            self.flows.push((id, dmvpn_gre::Receiver::new(key)));
+        if self.is_in(id) {
+            return;
+        }
+        let flow = Flow { tunnel: id, receiver: dmvpn_gre::Receiver::new(key) };
+        if self.flow.is_none() {
+            self.flow = Some(flow);
+        } else {
+            self.other_flows.push(flow);
         }
     }
 
     pub(crate) fn leave(&mut self, id: TunnelId) {
-        self.flows.retain(|(tunnel, _)| *tunnel != id);
+        self.flow.take_if(|flow| flow.tunnel == id);
+        self.other_flows.retain(|flow| flow.tunnel != id);
     }
 
     pub(crate) fn is_in(&self, id: TunnelId) -> bool {
-        self.flows.iter().any(|(tunnel, _)| *tunnel == id)
+        self.flows().any(|(tunnel, _)| tunnel == id)
+    }
+
+    /// The tunnels that it takes part in, with the keys of their packets.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = (TunnelId, Option<u32>)> + '_ {
+        let flows = self.flow.iter().chain(&self.other_flows);
+        flows.map(|flow| (flow.tunnel, flow.receiver.key()))
+    }
+
+    fn flows_mut(&mut self) -> impl Iterator<Item = &mut Flow> + '_ {
+        self.flow.iter_mut().chain(&mut self.other_flows)
     }
 
     pub(crate) fn flow_mut(&mut self, id: TunnelId) -> Option<&mut dmvpn_gre::Receiver> {
-        self.flows.iter_mut().find(|(tunnel, _)| *tunnel == id).map(|(_, flow)| flow)
+        self.flows_mut().find(|flow| flow.tunnel == id).map(|flow| &mut flow.receiver)
+    }
+
+    /// RFC 2890 §2.2: a tunnel that is established anew counts anew.
+    pub(crate) fn reset_sequences(&mut self) {
+        self.flows_mut().for_each(|flow| flow.receiver.reset_sequence());
     }
 
     /// What associations of the past counted, and what happened without one.
@@ -186,6 +216,11 @@ impl Peer {
 
     pub(crate) fn past_counters_mut(&mut self) -> &mut dmvpn_esp::Counters {
         self.counters.get_or_insert_default()
+    }
+
+    /// The associations that packets go out on, or will: the current one first.
+    pub(crate) fn outbounds(&self) -> impl Iterator<Item = &Outbound> + '_ {
+        self.outbound.iter().chain(self.waiting.values().map(Box::as_ref))
     }
 
     /// Takes an association out of those that wait. A map that has become empty would keep its memory.

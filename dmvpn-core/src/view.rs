@@ -342,14 +342,14 @@ impl Node {
     ) -> IpsecView {
         let by_outbound = |spi: u32| {
             peer.inbound
-                .iter()
+                .keys()
                 .filter_map(|inbound| phase2.get(inbound))
                 .find(|view| view.outbound_spi == spi)
         };
         let window = config.protection.as_ref().map_or(0, |profile| profile.replay_window);
         let inbound: Vec<SaView> = peer
             .inbound
-            .iter()
+            .keys()
             .filter_map(|spi| Some((*spi, self.inbound_sa(*spi)?)))
             .map(|(spi, inbound)| SaView {
                 spi,
@@ -362,9 +362,7 @@ impl Node {
             })
             .collect();
         let outbound: Vec<SaView> = peer
-            .outbound
-            .iter()
-            .chain(peer.waiting.values())
+            .outbounds()
             .map(|outbound| SaView {
                 spi: outbound.spi,
                 transform: outbound.sa.key().transform(),
@@ -389,7 +387,7 @@ impl Node {
             counters: self.peer_counters(peer),
             path_mtu: peer.path_mtu,
             source_interface: config.source_interface.clone(),
-            pfs: peer.inbound.iter().find_map(|spi| phase2.get(spi)).and_then(|view| view.pfs),
+            pfs: peer.inbound.keys().find_map(|spi| phase2.get(spi)).and_then(|view| view.pfs),
             current_outbound: peer.outbound.as_ref().map_or(0, |outbound| outbound.spi),
             inbound,
             outbound,

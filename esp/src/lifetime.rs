@@ -33,41 +33,53 @@ pub struct Remaining {
     pub packets: Option<u64>,
 }
 
-/// How much of its lifetime an SA has used.
+/// How much of its lifetime an SA has used. A limit of `u64::MAX` is none: no packet is beyond it.
 #[derive(Clone, Debug)]
 pub(crate) struct Usage {
-    lifetime: Lifetime,
+    soft: Limits,
+    hard: Limits,
     bytes: u64,
     packets: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    bytes: u64,
+    packets: u64,
+}
+
+impl Limits {
+    fn new(volume: Volume) -> Self {
+        let limit = |most: Option<u64>| most.unwrap_or(u64::MAX);
+        Self { bytes: limit(volume.bytes), packets: limit(volume.packets) }
+    }
+}
+
 impl Usage {
-    pub(crate) const fn new(lifetime: Lifetime) -> Self {
-        Self { lifetime, bytes: 0, packets: 0 }
+    pub(crate) fn new(lifetime: Lifetime) -> Self {
+        let (soft, hard) = (Limits::new(lifetime.soft), Limits::new(lifetime.hard));
+        Self { soft, hard, bytes: 0, packets: 0 }
     }
 
     /// Whether a packet of `bytes` bytes still fits in the hard lifetime.
     pub(crate) fn admits(&self, bytes: usize) -> bool {
         let (bytes, packets) = self.after(bytes);
-        let Volume { bytes: most_bytes, packets: most_packets } = self.lifetime.hard;
-        most_bytes.is_none_or(|most| bytes <= most)
-            && most_packets.is_none_or(|most| packets <= most)
+        bytes <= self.hard.bytes && packets <= self.hard.packets
     }
 
     pub(crate) fn add(&mut self, bytes: usize) {
         (self.bytes, self.packets) = self.after(bytes);
     }
 
-    pub(crate) fn soft_expired(&self) -> bool {
-        self.lifetime.soft.bytes.is_some_and(|most| self.bytes >= most)
-            || self.lifetime.soft.packets.is_some_and(|most| self.packets >= most)
+    pub(crate) const fn soft_expired(&self) -> bool {
+        reached(self.bytes, self.soft.bytes) || reached(self.packets, self.soft.packets)
     }
 
     pub(crate) fn remaining(&self) -> Remaining {
-        let Volume { bytes, packets } = self.lifetime.hard;
+        let left = |most: u64, used: u64| (most < u64::MAX).then(|| most.saturating_sub(used));
         Remaining {
-            bytes: bytes.map(|most| most.saturating_sub(self.bytes)),
-            packets: packets.map(|most| most.saturating_sub(self.packets)),
+            bytes: left(self.hard.bytes, self.bytes),
+            packets: left(self.hard.packets, self.packets),
         }
     }
 
@@ -79,4 +91,8 @@ impl Usage {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         (self.bytes.saturating_add(bytes), self.packets.saturating_add(1))
     }
+}
+
+const fn reached(used: u64, most: u64) -> bool {
+    used >= most && most < u64::MAX
 }

@@ -40,7 +40,7 @@ use crate::{
 use child::Child;
 use half_open::HalfOpen;
 pub use key_log::Phase1Key;
-use peer::{Peer, PeerName, Wanted};
+use peer::{PeerName, Wanted};
 use rate::Rate;
 
 /// Cisco's VPN client adds up to so many bytes after a message.
@@ -52,7 +52,7 @@ pub struct Endpoint {
     output: Output,
     protections: BTreeMap<ProtectionId, Arc<Protection>>,
     /// By the numbers of their [`PeerId`]s.
-    peers: Slab<Box<Peer>>,
+    peers: Slab<peer::Entry>,
     by_identity: BTreeMap<PeerName, PeerId>,
     /// By our address and the one that `connect` was called with.
     by_target: BTreeMap<(IpAddr, IpAddr), PeerId>,
@@ -246,7 +246,7 @@ impl Endpoint {
         let Some(peer) = self.peers.get(peer_id.0) else {
             return Err(ConnectError::NoProtection(id));
         };
-        let up = peer.children.iter().any(|spi| {
+        let up = peer.children.keys().any(|spi| {
             self.children.get(spi).is_some_and(|child| child.protection == id && !child.superseded)
         });
         let under_way = peer.wanted.contains_key(&id)
@@ -270,8 +270,8 @@ impl Endpoint {
     fn close_peer(&mut self, peer_id: PeerId, reason: CloseReason, announce: bool) {
         let Some(peer) = self.peers.get_mut(peer_id.0) else { return };
         let wanted = core::mem::take(&mut peer.wanted);
-        let children: Vec<u32> = peer.children.iter().copied().collect();
-        let phase1: Vec<SaId> = peer.phase1.iter().copied().collect();
+        let children: Vec<u32> = peer.children.keys().copied().collect();
+        let phase1: Vec<SaId> = peer.phase1.keys().copied().collect();
         if announce {
             self.delete_children(peer_id, &children, reason);
         } else {

@@ -132,7 +132,7 @@ pub(crate) enum Sender {
 /// How much a sender has shown of itself. Each standing has memory of its own, which is not used up by
 /// those who have shown less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+pub(crate) enum Standing {
     Stranger,
     HalfOpen,
     Established,
@@ -161,7 +161,7 @@ pub(crate) struct Key {
 /// Our name for a message of which only some fragments are here; never used twice, and of the same
 /// standing the lower the older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ReassemblyId(Standing, u64);
+pub(crate) struct ReassemblyId(pub(crate) Standing, pub(crate) u64);
 
 /// The fragments of one message.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use dmvpn_time::{EventQueue, Instant, Timers, TraceRing};
 use rand_core::CryptoRng;
 
 use crate::crypto::{Job, JobId};
-use crate::fragmentation::{self, ReassemblyId};
+use crate::fragmentation::{self, Standing};
 use crate::phase1::{Negotiation, SaId};
 use crate::wire::{Cookie, MessageId};
 use crate::{
@@ -48,7 +48,7 @@ pub(crate) enum Timer {
     /// The NAT's mapping wants to be kept.
     Keepalive(PeerId),
     /// The missing fragments of a message did not come.
-    Reassembly(ReassemblyId),
+    Reassembly(Standing, u64),
 }
 
 /// What is about no peer.

@@ -5,7 +5,7 @@ mod exchange;
 pub(crate) mod offer;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -354,8 +354,8 @@ pub(crate) fn decrypted<'a>(
 /// modes: the pair it leads to is never used, for QM3 does not come, and ends with the negotiation.
 #[derive(Debug, Default)]
 pub(crate) struct MessageIds {
-    known: BTreeSet<MessageId>,
-    order: VecDeque<MessageId>,
+    /// The oldest first.
+    known: VecDeque<MessageId>,
 }
 
 impl MessageIds {
@@ -365,13 +365,11 @@ impl MessageIds {
 
     /// Remembers one; the one that is forgotten for it.
     pub(crate) fn insert(&mut self, id: MessageId, limit: usize) -> Option<MessageId> {
-        if !self.known.insert(id) {
+        if self.contains(id) {
             return None;
         }
-        self.order.push_back(id);
+        self.known.push_back(id);
         // It grows by one at a time.
-        let oldest = (self.order.len() > limit.max(1)).then(|| self.order.pop_front()).flatten()?;
-        self.known.remove(&oldest);
-        Some(oldest)
+        (self.known.len() > limit.max(1)).then(|| self.known.pop_front()).flatten()
     }
 }

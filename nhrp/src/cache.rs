@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use dmvpn_time::{Instant, Timers};
+use dmvpn_time::{Few, Instant, Timers};
 
 use crate::link::Owner;
 use crate::multicast::{Change, MulticastMap};
@@ -50,7 +50,7 @@ pub(crate) struct Binding {
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     entries: PrefixMap<Entry>,
-    by_owner: BTreeMap<Owner, BTreeSet<Prefix>>,
+    by_owner: BTreeMap<Owner, Few<Prefix>>,
     /// Entries that peers registered.
     registered: usize,
     expiry: Timers<Prefix>,
@@ -73,12 +73,12 @@ impl Cache {
         class: &Prefix,
     ) -> impl Iterator<Item = Prefix> + '_ {
         let range = Prefix::host(class.address())..=Prefix::host(class.last());
-        let own = self.by_owner.get(owner).into_iter();
-        own.flat_map(move |targets| targets.range(range.clone())).copied()
+        let own = self.by_owner.get(owner).into_iter().flat_map(Few::keys);
+        own.filter(move |target| range.contains(target)).copied()
     }
 
     pub(crate) fn count_registered_by(&self, owner: &Owner) -> usize {
-        self.by_owner.get(owner).map_or(0, BTreeSet::len)
+        self.by_owner.get(owner).map_or(0, Few::len)
     }
 
     /// Whether the operator said where `address` is: by a static map, of it or of a network that
@@ -196,7 +196,7 @@ impl Cache {
         }
         if let Some(owner) = &entry.owner {
             self.registered = self.registered.saturating_add(1);
-            self.by_owner.entry(owner.clone()).or_default().insert(target);
+            self.by_owner.entry(owner.clone()).or_default().insert(target, ());
         }
         self.entries.insert(target, entry);
         if let Some(nbma) = nbma {
@@ -289,7 +289,7 @@ impl Cache {
     /// What `owner` registered over a link that is gone stays until it expires or somebody else
     /// registers it.
     pub(crate) fn abandon(&mut self, owner: &Owner, link: LinkId) {
-        for target in self.by_owner.get(owner).into_iter().flatten() {
+        for target in self.by_owner.get(owner).into_iter().flat_map(Few::keys) {
             if let Some(entry) = self.entries.get_mut(target).filter(|e| e.link == Some(link)) {
                 entry.abandoned = true;
             }
@@ -298,7 +298,7 @@ impl Cache {
 
     /// The owner is back, over whatever link: what is still there is nobody else's to take.
     pub(crate) fn reclaim(&mut self, owner: &Owner) {
-        for target in self.by_owner.get(owner).into_iter().flatten() {
+        for target in self.by_owner.get(owner).into_iter().flat_map(Few::keys) {
             if let Some(entry) = self.entries.get_mut(target) {
                 entry.abandoned = false;
             }
@@ -340,7 +340,7 @@ impl Cache {
     /// Takes everything out that peers registered.
     pub(crate) fn remove_registered(&mut self, now: Instant, output: &mut Output) {
         while let Some(target) =
-            self.by_owner.first_key_value().and_then(|(_, targets)| targets.first().copied())
+            self.by_owner.first_key_value().and_then(|(_, targets)| targets.keys().next().copied())
         {
             self.remove(now, &target, RemovalCause::InterfaceDown, output);
         }
@@ -354,7 +354,7 @@ impl Cache {
         address: Option<IpAddr>,
         output: &mut Output,
     ) -> usize {
-        let registered = self.by_owner.values().flatten();
+        let registered = self.by_owner.values().flat_map(Few::keys);
         let meant = |target: &&Prefix| address.is_none_or(|address| target.contains(address));
         let targets: Vec<Prefix> = registered.filter(meant).copied().collect();
         for target in &targets {

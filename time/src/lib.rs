@@ -28,6 +28,9 @@ pub use std_clock::StdClock;
 mod event_queue;
 pub use event_queue::{Coalesce, Coalescing, EventQueue};
 
+mod few;
+pub use few::Few;
+
 mod instant;
 pub use instant::{Instant, LatestSeen};
 

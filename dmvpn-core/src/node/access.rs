@@ -94,10 +94,10 @@ impl Node {
     /// The counters of a peer: associations of the past and the present.
     pub(crate) fn peer_counters(&self, peer: &Peer) -> dmvpn_esp::Counters {
         let mut counters = peer.past_counters();
-        for inbound in peer.inbound.iter().filter_map(|spi| self.inbound.get(spi)) {
+        for inbound in peer.inbound.keys().filter_map(|spi| self.inbound.get(spi)) {
             counters += inbound.sa.counters();
         }
-        for outbound in peer.outbound.iter().chain(peer.waiting.values()) {
+        for outbound in peer.outbounds() {
             counters += outbound.sa.counters();
         }
         counters
@@ -109,7 +109,7 @@ impl Node {
 
     /// The inbound association that lives longest: the current one.
     pub(crate) fn newest_inbound(&self, peer: &Peer) -> Option<&Inbound> {
-        let associations = peer.inbound.iter().filter_map(|spi| self.inbound.get(spi));
+        let associations = peer.inbound.keys().filter_map(|spi| self.inbound.get(spi));
         associations.max_by_key(|inbound| inbound.association.expires).map(Box::as_ref)
     }
 

@@ -24,7 +24,7 @@ use core::time::Duration;
 use chacha20::ChaCha20Rng;
 use dmvpn_isakmp::crypto::{Job, JobResult};
 use dmvpn_isakmp::{Identity, Path, Protection, ProtectionId, Remote};
-use dmvpn_time::{EventQueue, Instant, LatestSeen, Slab, Timers, TraceRing};
+use dmvpn_time::{EventQueue, Few, Instant, LatestSeen, Slab, Timers, TraceRing};
 use rand_core::{CryptoRng, Rng, SeedableRng};
 
 use crate::config::Config;
@@ -59,7 +59,7 @@ pub struct Node {
     /// By the numbers of their [`PeerId`]s.
     peers: Slab<Box<Peer>>,
     by_whereabouts: BTreeMap<Whereabouts, PeerId>,
-    sessions: BTreeMap<dmvpn_isakmp::PeerId, Session>,
+    sessions: BTreeMap<dmvpn_isakmp::PeerId, Box<Session>>,
     /// By our address and the other end's address and port.
     by_path: BTreeMap<(IpAddr, IpAddr, u16), dmvpn_isakmp::PeerId>,
     inbound: BTreeMap<u32, Box<peer::Inbound>>,
@@ -104,7 +104,7 @@ struct ProtectedGroup {
 struct Session {
     identity: Option<Identity>,
     path: Option<Path>,
-    peers: BTreeMap<ProtectionId, PeerId>,
+    peers: Few<ProtectionId, PeerId>,
     /// When the other end was last told that it uses an association that is not there.
     invalid_spi_told: Option<Instant>,
 }
@@ -639,7 +639,7 @@ impl Node {
         for peer in peers {
             if let Some(entry) = self.peers.get_mut(peer.0) {
                 entry.leave(id);
-                if entry.flows.is_empty() {
+                if entry.flows().next().is_none() {
                     entry.wanted = None;
                     entry.bindings = 0;
                 }

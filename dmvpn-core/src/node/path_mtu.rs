@@ -93,14 +93,14 @@ impl Node {
             Transport::Gre => at(None, 0).map(|(id, _)| id),
             Transport::Esp => {
                 let spi = spi?;
-                let sends = |peer: &Peer| associations(peer).any(|ours| ours.spi == spi);
+                let sends = |peer: &Peer| peer.outbounds().any(|ours| ours.spi == spi);
                 protected(0).find(|(_, peer)| sends(peer)).map(|(id, _)| id)
             }
             Transport::NatT => {
                 let port = Some(quoted.local.port());
                 // A router need not quote more than the UDP header (RFC 792).
                 let sends = |peer: &Peer| {
-                    let mut ours = associations(peer).filter(|ours| ours.association.udp == port);
+                    let mut ours = peer.outbounds().filter(|ours| ours.association.udp == port);
                     ours.any(|ours| spi.is_none_or(|spi| ours.spi == spi))
                 };
                 let places = protected(quoted.remote.port());
@@ -115,8 +115,4 @@ impl Node {
             peer.path_mtu = peer.lasting_path_mtu;
         }
     }
-}
-
-fn associations(peer: &Peer) -> impl Iterator<Item = &crate::peer::Outbound> {
-    peer.outbound.iter().chain(peer.waiting.values()).map(AsRef::as_ref)
 }

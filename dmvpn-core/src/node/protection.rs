@@ -20,7 +20,7 @@ use dmvpn_isakmp::{
     CloseReason, Direction, Encapsulation, EspEncryption, EspIntegrity, EspProposal, Identity,
     InstallSa, KeyEngineMessage, Path, ProtectionId, SaLifetime, Trace,
 };
-use dmvpn_time::Instant;
+use dmvpn_time::{Few, Instant};
 
 use super::{Node, Session, Timer, pause};
 use crate::event::Event;
@@ -178,8 +178,8 @@ impl Node {
         }
         let Some(peer) = self.peers.get_mut(before.0) else { return };
         peer.wanted = peer.wanted.or(twin.wanted);
-        for (tunnel, flow) in twin.flows {
-            peer.join(tunnel, flow.key());
+        for (tunnel, key) in twin.flows() {
+            peer.join(tunnel, key);
         }
         let open = peer.socket == SocketState::Open;
         if let Some((session, protection)) = twin.ike.zip(twin.whereabouts.protection)
@@ -287,7 +287,7 @@ impl Node {
                     self.isakmp.close(now, install.peer);
                     return None;
                 };
-                peer.inbound.insert(install.spi);
+                peer.inbound.insert(install.spi, ());
                 let inbound = Inbound { peer: id, association, sa, in_use: false };
                 self.inbound.insert(install.spi, Box::new(inbound));
             }
@@ -387,9 +387,9 @@ impl Node {
         };
         let Some(peer) = self.peers.get_mut(id.0) else { return };
         let Some(outbound) = peer.take_waiting(spi) else { return };
-        if let Some(before) = peer.outbound.replace(outbound) {
+        if let Some(before) = peer.outbound.replace(*outbound) {
             // Its end will be announced later; nothing goes out on it any more.
-            peer.waiting.insert(before.spi, before);
+            peer.waiting.insert(before.spi, Box::new(before));
         }
     }
 
@@ -419,7 +419,8 @@ impl Node {
                 };
                 let Some(id) = session.peers.values().find(holds).copied() else { return };
                 let Some(peer) = self.peers.get_mut(id.0) else { return };
-                let gone = peer.take_waiting(spi).or_else(|| peer.outbound.take());
+                let gone =
+                    peer.take_waiting(spi).map(|waiting| *waiting).or_else(|| peer.outbound.take());
                 if let Some(gone) = gone {
                     *peer.past_counters_mut() += gone.sa.counters();
                 }
@@ -490,7 +491,7 @@ impl Node {
         {
             self.by_path.remove(&key);
         }
-        for id in session.peers.into_values() {
+        for (_, id) in session.peers {
             let Some(peer) = self.peers.get_mut(id.0) else { continue };
             if peer.ike != Some(ike) {
                 continue;
@@ -530,8 +531,7 @@ impl Node {
         peer.failures = 0;
         if first {
             peer.up_since = Some(now);
-            // RFC 2890 §2.2: a tunnel that is established anew counts anew.
-            peer.flows.iter_mut().for_each(|(_, flow)| flow.reset_sequence());
+            peer.reset_sequences();
         }
         let remote = peer.remote();
         let identity = peer.identity.clone();
@@ -582,7 +582,7 @@ impl Node {
     /// What IOS announces as the MTU inside the protection.
     fn announced_mtu(&self, id: PeerId, path_mtu: u16) -> u16 {
         let Some(peer) = self.peers.get(id.0) else { return path_mtu };
-        let Some(outbound) = peer.outbound.as_ref().or_else(|| peer.waiting.values().next()) else {
+        let Some(outbound) = peer.outbounds().next() else {
             return path_mtu;
         };
         let transform = outbound.sa.key().transform();
@@ -688,9 +688,9 @@ impl Node {
 }
 
 impl Session {
-    pub(super) const fn new() -> Self {
-        let peers = alloc::collections::BTreeMap::new();
-        Self { identity: None, path: None, peers, invalid_spi_told: None }
+    pub(super) fn new() -> Box<Self> {
+        let peers = Few::new();
+        Box::new(Self { identity: None, path: None, peers, invalid_spi_told: None })
     }
 }
 

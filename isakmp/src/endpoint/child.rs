@@ -158,7 +158,7 @@ impl Endpoint {
         self.outbound.insert((peer_id, child.outbound_spi), spi);
         self.children.insert(spi, Box::new(installed));
         if let Some(peer) = self.peers.get_mut(peer_id.0) {
-            peer.children.insert(spi);
+            peer.children.insert(spi, ());
         }
         self.output.counters.phase2_completed =
             self.output.counters.phase2_completed.saturating_add(1);
@@ -213,7 +213,7 @@ impl Endpoint {
         if peer.children.len() < most.max(1) {
             return;
         }
-        let least = peer.children.iter().copied().min_by_key(|spi| {
+        let least = peer.children.keys().copied().min_by_key(|spi| {
             self.children.get(spi).map(|child| (!child.superseded, child.created))
         });
         if let Some(spi) = least {
@@ -313,7 +313,7 @@ impl Endpoint {
             |spi: u32, child: &Child| (spi.min(child.outbound_spi), spi.max(child.outbound_spi));
         let mut ending = Vec::new();
         let mut replaced = Vec::new();
-        for &spi in &peer.children {
+        for &spi in peer.children.keys() {
             let Some(old) = self.children.get(&spi) else { continue };
             if spi == new_spi || old.superseded || !old.enabled || !self.is_same_traffic(old, new) {
                 continue;
@@ -364,7 +364,7 @@ impl Endpoint {
         let replaces = |pair: &&u32| {
             self.children.get(pair).is_some_and(|pair| pair.rekey_of == Some(spi) && !pair.enabled)
         };
-        self.peers.get(peer.0)?.children.iter().find(replaces).copied()
+        self.peers.get(peer.0)?.children.keys().find(replaces).copied()
     }
 
     pub(super) fn mark_nearly_used_up(&mut self, spi: u32) {
@@ -407,7 +407,7 @@ impl Endpoint {
     /// is, from now on: the peer keeps another than we thought.
     fn reinstate(&mut self, peer_id: PeerId, gone: &Child) {
         let Some(peer) = self.peers.get(peer_id.0) else { return };
-        let same = peer.children.iter().filter_map(|spi| Some((*spi, self.children.get(spi)?)));
+        let same = peer.children.keys().filter_map(|spi| Some((*spi, self.children.get(spi)?)));
         let same = same.filter(|(_, child)| {
             child.enabled
                 && child.protection == gone.protection
@@ -439,7 +439,7 @@ impl Endpoint {
             return;
         }
         peer.sending.remove(&protection);
-        let others = peer.children.iter().filter_map(|spi| {
+        let others = peer.children.keys().filter_map(|spi| {
             let child = self.children.get(spi)?;
             // A pair that we negotiated waits for nothing but its turn.
             let usable = child.enabled || child.role == Role::Initiator;

@@ -55,7 +55,7 @@ impl Endpoint {
                 }
                 self.stop_waiting(displaced);
                 let deadline = self.output.now + config.limits.reassembly_timeout;
-                self.output.timers.set(Timer::Reassembly(started), deadline);
+                self.output.timers.set(Timer::Reassembly(started.0, started.1), deadline);
             }
             Added::Complete(whole, waited) => {
                 self.stop_waiting(waited);
@@ -122,7 +122,7 @@ impl Endpoint {
 
     fn stop_waiting(&mut self, id: Option<ReassemblyId>) {
         if let Some(id) = id {
-            self.output.timers.cancel(&Timer::Reassembly(id));
+            self.output.timers.cancel(&Timer::Reassembly(id.0, id.1));
         }
     }
 
@@ -138,7 +138,7 @@ impl Endpoint {
     /// Forgets the fragments of messages of an SA that is gone.
     pub(super) fn forget_fragments(&mut self, sa: SaId) {
         for id in self.reassemblies.forget(sa) {
-            self.output.timers.cancel(&Timer::Reassembly(id));
+            self.output.timers.cancel(&Timer::Reassembly(id.0, id.1));
         }
     }
 }

@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
+use core::ops::{Deref, DerefMut};
 
-use dmvpn_time::Instant;
+use dmvpn_time::{Few, Instant};
 
 use crate::dead_peer_detection::Probe;
 use crate::output::Timer;
@@ -28,6 +29,29 @@ pub(super) struct PeerName {
     pub(super) outside: Option<IpAddr>,
 }
 
+/// A remote IKE peer in its table. What each data packet writes lies in the table itself, so that the
+/// packet need not wait for the rest.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// When the peer was last heard of.
+    pub(super) last_inbound: Instant,
+    peer: Box<Peer>,
+}
+
+impl Deref for Entry {
+    type Target = Peer;
+
+    fn deref(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl DerefMut for Entry {
+    fn deref_mut(&mut self) -> &mut Peer {
+        &mut self.peer
+    }
+}
+
 /// A remote IKE peer.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -42,18 +66,17 @@ pub(super) struct Peer {
     /// How `by_place` knows it.
     place: Option<(IpAddr, IpAddr)>,
     /// Its phase 1 SAs, the half-open ones that we started included.
-    pub(super) phase1: BTreeSet<SaId>,
+    pub(super) phase1: Few<SaId>,
     /// The one in use: the newest established.
     pub(super) current: Option<SaId>,
     /// Its phase 2 SAs, by inbound SPI.
-    pub(super) children: BTreeSet<u32>,
+    pub(super) children: Few<u32>,
     /// The pair whose outbound SA is in use for each protection, by inbound SPI.
-    pub(super) sending: BTreeMap<ProtectionId, u32>,
+    pub(super) sending: Few<ProtectionId, u32>,
     /// What waits for phase 1.
     pub(super) wanted: BTreeMap<ProtectionId, Wanted>,
     /// Our quick modes under way.
     pub(super) negotiating: BTreeMap<(SaId, MessageId), ProtectionId>,
-    pub(super) last_inbound: Instant,
     pub(super) probe: Probe,
     /// Since when it has been authenticated without a break.
     pub(super) up_since: Option<Instant>,
@@ -78,18 +101,18 @@ impl Endpoint {
             identity: None,
             name: None,
             place: None,
-            phase1: BTreeSet::new(),
+            phase1: Few::new(),
             current: None,
-            children: BTreeSet::new(),
-            sending: BTreeMap::new(),
+            children: Few::new(),
+            sending: Few::new(),
             wanted: BTreeMap::new(),
             negotiating: BTreeMap::new(),
-            last_inbound: self.output.now,
             probe: Probe::default(),
             up_since: None,
             behind_nat: false,
         };
-        PeerId(self.peers.insert(Box::new(peer)))
+        let entry = Entry { last_inbound: self.output.now, peer: Box::new(peer) };
+        PeerId(self.peers.insert(entry))
     }
 
     /// The peer that `connect` means, or a new one.
@@ -195,7 +218,7 @@ impl Endpoint {
                 continue;
             }
             let Some(peer) = self.peers.get_mut(answered.0) else { continue };
-            let up = peer.children.iter().any(|spi| {
+            let up = peer.children.keys().any(|spi| {
                 self.children
                     .get(spi)
                     .is_some_and(|child| child.protection == protection && !child.superseded)
@@ -286,7 +309,7 @@ impl Endpoint {
         if live {
             return;
         }
-        let Some(peer) = self.peers.remove(id.0) else { return };
+        let Some(Entry { peer, .. }) = self.peers.remove(id.0) else { return };
         let local = peer.path.local.ip();
         for target in peer.answers_at.into_iter().chain(peer.target) {
             if self.by_target.get(&(local, target)) == Some(&id) {

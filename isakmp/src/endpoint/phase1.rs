@@ -37,7 +37,7 @@ impl Endpoint {
         let Some(peer) = self.peers.get(peer_id.0) else { return };
         let under_way = peer
             .phase1
-            .iter()
+            .keys()
             .any(|id| self.phase1.get(id).is_some_and(|sa| sa.state.half_open_initiator()));
         if under_way {
             return;
@@ -102,7 +102,7 @@ impl Endpoint {
         });
         self.by_cookies.insert(negotiation.cookies(), id);
         if let Some(peer) = self.peers.get_mut(peer_id.0) {
-            peer.phase1.insert(id);
+            peer.phase1.insert(id, ());
         }
         self.arm_half_open(id, &negotiation);
         self.phase1.insert(id, Phase1 { negotiation: Box::new(negotiation), state });
@@ -361,7 +361,7 @@ impl Endpoint {
         let now = self.output.now;
         let moved = self.found_at(peer_id, path);
         if let Some(peer) = self.peers.get_mut(peer_id.0) {
-            peer.phase1.insert(id);
+            peer.phase1.insert(id, ());
             peer.current = Some(id);
             peer.last_inbound = now;
             peer.probe.unanswered = 0;
@@ -463,7 +463,7 @@ impl Endpoint {
         let Some(peer) = self.peers.get(peer_id.0) else { return };
         let older: Vec<SaId> = peer
             .phase1
-            .iter()
+            .keys()
             .copied()
             .filter(|id| *id != with)
             .filter(|id| {
@@ -475,7 +475,7 @@ impl Endpoint {
             .collect();
         let children: Vec<u32> = peer
             .children
-            .iter()
+            .keys()
             .copied()
             .filter(|spi| self.children.get(spi).is_some_and(|child| child.created <= started))
             .collect();
@@ -495,7 +495,9 @@ impl Endpoint {
         let path = peer.path;
         let called = self.by_target.get(&(path.local.ip(), path.remote.ip()));
         let called = called.and_then(|called| self.peers.get(called.0));
-        for id in peer.phase1.iter().chain(called.into_iter().flat_map(|called| &called.phase1)) {
+        for id in
+            peer.phase1.keys().chain(called.into_iter().flat_map(|called| called.phase1.keys()))
+        {
             if let Some(sa) = self.phase1.get_mut(id) {
                 sa.negotiation.initial_contact = false;
             }
@@ -518,7 +520,7 @@ impl Endpoint {
         let mut ending = Vec::new();
         let mut established = Vec::new();
         let mut winner = new;
-        for id in &peer.phase1 {
+        for id in peer.phase1.keys() {
             let Some(other) = self.phase1.get(id).filter(|sa| sa.state.established().is_some())
             else {
                 continue;
@@ -664,7 +666,7 @@ impl Endpoint {
             }
         }
         let newest = self.peers.get(peer_id.0).and_then(|peer| {
-            peer.phase1.iter().copied().rfind(|other| {
+            peer.phase1.keys().copied().rfind(|other| {
                 *other != id
                     && self.phase1.get(other).is_some_and(|sa| sa.state.established().is_some())
             })

@@ -549,7 +549,7 @@ impl Endpoint {
         }
         negotiation.path = path;
         self.output.trace(negotiation, Trace::PeerMoved { path });
-        let others: Vec<SaId> = peer.phase1.iter().copied().filter(|other| *other != id).collect();
+        let others: Vec<SaId> = peer.phase1.keys().copied().filter(|other| *other != id).collect();
         self.found_at(peer_id, path);
         for other in others {
             if let Some(Phase1 { negotiation, state: Phase1State::Established(_) }) =

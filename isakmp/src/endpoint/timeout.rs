@@ -1,5 +1,6 @@
 //! What happens when a deadline comes.
 
+use crate::fragmentation::ReassemblyId;
 use crate::output::Timer;
 use crate::phase1::{Phase1, Phase1State, SaId};
 use crate::wire::{Cookie, MessageId};
@@ -41,7 +42,9 @@ impl Endpoint {
                 }
             }
             Timer::FirstQuickMode(peer) => self.start_wanted(peer),
-            Timer::Reassembly(id) => self.reassembly_expired(id),
+            Timer::Reassembly(standing, number) => {
+                self.reassembly_expired(ReassemblyId(standing, number));
+            }
             Timer::DeadPeer(peer) => self.dead_peer_timer(peer),
             Timer::Keepalive(id) => {
                 let config = &self.output.config;
