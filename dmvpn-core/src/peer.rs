@@ -94,6 +94,13 @@ struct Flow {
     receiver: dmvpn_gre::Receiver,
 }
 
+/// What is asked of a peer when a packet comes from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) ike: Option<dmvpn_isakmp::PeerId>,
+    pub(crate) remote: SocketAddr,
+}
+
 /// An association that packets go out on.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -166,6 +173,10 @@ impl Peer {
 
     pub(crate) const fn remote(&self) -> SocketAddr {
         SocketAddr::new(self.whereabouts.remote, self.whereabouts.port)
+    }
+
+    pub(crate) const fn caller(&self) -> Caller {
+        Caller { ike: self.ike, remote: self.remote() }
     }
 
     /// Takes part in a tunnel, whose packets carry `key`.

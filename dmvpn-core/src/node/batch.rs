@@ -279,9 +279,10 @@ impl Node {
                 Err(error) => self.finish_receiving(stage, Err(error.into())),
             }
         } else {
+            let caller = self.peers.get(inbound.peer.0).map(|peer| peer.caller());
             let outcome = match inbound.sa.open(data, whole) {
                 Ok(opened) => {
-                    let authentic = Authentic::new(spi, inbound, opened);
+                    let authentic = Authentic::new(spi, inbound, caller, opened);
                     self.handle_authentic(now, *underlay, authentic, data)
                 }
                 Err(error) => Err(error.into()),
@@ -335,8 +336,9 @@ impl Node {
             // A packet before it had the association removed.
             return self.handle_unknown_spi(now, underlay, spi);
         };
+        let caller = self.peers.get(inbound.peer.0).map(|peer| peer.caller());
         let opened = inbound.sa.commit(verified)?;
-        let authentic = Authentic::new(spi, inbound, opened);
+        let authentic = Authentic::new(spi, inbound, caller, opened);
         self.handle_authentic(now, underlay, authentic, data)
     }
 }

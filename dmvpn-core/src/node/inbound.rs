@@ -14,7 +14,7 @@ use crate::delivery;
 use crate::error::Discard;
 use crate::event::Event;
 use crate::interface::InterfaceState;
-use crate::peer::{Inbound as Association, PeerId, Whereabouts};
+use crate::peer::{Caller, Inbound as Association, PeerId, Whereabouts};
 use crate::trace::System;
 use crate::traffic_class;
 use crate::tunnel::{TunnelId, TunnelMode};
@@ -38,6 +38,7 @@ pub struct Inbound {
 pub(super) struct Authentic {
     spi: u32,
     peer: PeerId,
+    caller: Option<Caller>,
     mode: Mode,
     selectors: Selectors,
     opened: Opened,
@@ -50,7 +51,12 @@ pub(super) struct Authentic {
 }
 
 impl Authentic {
-    pub(super) fn new(spi: u32, inbound: &mut Association, opened: Opened) -> Self {
+    pub(super) fn new(
+        spi: u32,
+        inbound: &mut Association,
+        caller: Option<Caller>,
+        opened: Opened,
+    ) -> Self {
         let newest = match &opened {
             Opened::Payload(payload) => payload.sequence == inbound.sa.highest_sequence(),
             Opened::Dummy => false,
@@ -58,6 +64,7 @@ impl Authentic {
         Self {
             spi,
             peer: inbound.peer,
+            caller,
             mode: inbound.association.mode,
             selectors: inbound.association.selectors,
             opened,
@@ -147,8 +154,10 @@ impl Node {
             return self.handle_unknown_spi(now, underlay, spi);
         };
         let whole = 0..data.len();
+        // Asked for before the key is, so that memory is waited for once.
+        let caller = self.peers.get(inbound.peer.0).map(|peer| peer.caller());
         let opened = inbound.sa.open(data, whole)?;
-        let authentic = Authentic::new(spi, inbound, opened);
+        let authentic = Authentic::new(spi, inbound, caller, opened);
         self.handle_authentic(now, underlay, authentic, data)
     }
 
@@ -160,16 +169,14 @@ impl Node {
         authentic: Authentic,
         data: &mut [u8],
     ) -> Result<Option<Inbound>, Discard> {
-        let Authentic { spi, peer: id, mode, selectors, opened, newest, first, soft_expired } =
-            authentic;
-        if let Some(peer) = self.peers.get(id.0)
-            && let Some(ike) = peer.ike
-        {
+        let Authentic { spi, peer: id, caller, mode, selectors, opened, .. } = authentic;
+        let Authentic { newest, first, soft_expired, .. } = authentic;
+        if let Some(Caller { ike: Some(ike), remote }) = caller {
             // From here on the packet is authentic.
             self.isakmp.handle_traffic(now, ike);
             // RFC 3947 §7: the last valid packet says where the peer is; a late one does not.
-            let in_udp = underlay.transport == Transport::NatT && peer.whereabouts.port != 0;
-            if newest && in_udp && peer.remote() != underlay.remote {
+            let in_udp = underlay.transport == Transport::NatT && remote.port() != 0;
+            if newest && in_udp && remote != underlay.remote {
                 self.isakmp.handle_moved(now, ike, underlay.remote);
                 self.settle(now);
             }
