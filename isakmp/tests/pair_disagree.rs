@@ -2,15 +2,20 @@
 //! if it was altered on its way, each side may believe something else about an SA, and a side that
 //! lost its memory may not be found out. None of it may last.
 
+extern crate alloc;
+
 mod insider;
 mod pair;
 
+use alloc::rc::Rc;
+use core::cell::Cell;
 use core::time::Duration;
 
+use bytes::Bytes;
 use dmvpn_isakmp::wire::{Notification, NotifyType, Payload};
 use dmvpn_isakmp::{
     CloseReason, DeadPeerDetection, EspProposal, Event, NatTraversal, Protection, ProtectionId,
-    Remote,
+    Remote, Trace,
 };
 use insider::Insider;
 use pair::{Pair, guide_config, guide_protection};
@@ -29,13 +34,17 @@ fn damage(pair: &mut Pair, message: usize, vendor_id: [u8; 4]) {
         for copy in copies {
             number += 1;
             if number == message {
-                let mut altered = copy.to_vec();
-                let at = altered.windows(4).position(|octets| octets == vendor_id).unwrap();
-                altered[at] ^= 1;
-                *copy = altered.into();
+                *copy = damaged(copy, vendor_id).unwrap();
             }
         }
     }));
+}
+
+fn damaged(message: &[u8], vendor_id: [u8; 4]) -> Option<Bytes> {
+    let at = message.windows(4).position(|octets| octets == vendor_id)?;
+    let mut altered = message.to_vec();
+    altered[at] ^= 1;
+    Some(altered.into())
 }
 
 fn failures(pair: &Pair, why: CloseReason) -> usize {
@@ -150,6 +159,45 @@ fn an_sa_with_another_quick_mode_under_way_outlives_a_refusal() {
         pair.deliver(1, path, &refusal);
         assert_eq!(pair.hosts[1].endpoint.phase1().count(), left);
     }
+}
+
+/// The peer takes everything down, and of its deletes only that of phase 1 arrives. On that SA there was
+/// no dead peer detection, but who is configured for it does not rely on a pair in silence for ever: a
+/// new main mode asks. In the one that comes of it nobody asks who was not told that it is answered.
+#[test]
+fn a_pair_without_its_phase_1_is_asked_after() {
+    let dpd = Some(DeadPeerDetection { interval: seconds(20), ..DeadPeerDetection::default() });
+    let spoke = guide_config().dead_peer_detection(dpd).build().unwrap();
+    let mut pair = Pair::new(spoke, guide_config().build().unwrap());
+    pair.protect_guide();
+    let lose_the_next = Rc::new(Cell::new(false));
+    let lose = Rc::clone(&lose_the_next);
+    pair.meddler = Some(Box::new(move |copies, _| {
+        copies.retain(|_| !lose.take());
+        for copy in copies {
+            *copy = damaged(copy, RFC_3706).unwrap_or_else(|| copy.clone());
+        }
+    }));
+    pair.connect();
+    pair.run_for(seconds(5));
+    let (now, peer) = (pair.now, pair.hosts[1].endpoint.peers().next().unwrap().peer);
+    lose_the_next.set(true);
+    pair.hosts[1].endpoint.close(now, peer);
+    pair.drain();
+    pair.run_for(seconds(1));
+    let held = |pair: &Pair| {
+        let spoke = &pair.hosts[0].endpoint;
+        (spoke.phase1().count(), spoke.phase2().count())
+    };
+    assert_eq!(held(&pair), (0, 1));
+    pair.run_for(seconds(20));
+    assert_eq!(held(&pair), (1, 1));
+    pair.hosts[0].traces.clear();
+    pair.run_for(seconds(300));
+    assert_eq!(held(&pair), (1, 1));
+    let asked =
+        |trace: &dmvpn_isakmp::Traced| matches!(trace.trace, Trace::DeadPeerDetectionSent { .. });
+    assert!(!pair.hosts[0].traces.iter().any(asked));
 }
 
 /// Who asks whether we are there answers that question as well: RFC 3706 §5.1 has only those ask who

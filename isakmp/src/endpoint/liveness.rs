@@ -11,12 +11,19 @@ impl Endpoint {
     /// Dead peer detection and NAT keepalives, as configured and called for.
     pub(super) fn arm_liveness(&mut self, peer_id: PeerId) {
         let Some(peer) = self.peers.get(peer_id.0) else { return };
+        let now = self.output.now;
         let Some(Phase1 { negotiation, state: Phase1State::Established(sa) }) =
             peer.current.and_then(|id| self.phase1.get(&id))
         else {
+            // Pairs are left without a phase 1 in which the peer could say that it has deleted them.
+            if let Some(dpd) = self.output.config.dead_peer_detection
+                && !peer.children.is_empty()
+                && self.output.timers.get(&Timer::DeadPeer(peer_id)).is_none()
+            {
+                self.output.timers.set(Timer::DeadPeer(peer_id), now + dpd.interval);
+            }
             return;
         };
-        let now = self.output.now;
         let config = &negotiation.config;
         if let Some(dpd) = config.dead_peer_detection
             && sa.dead_peer_detection
@@ -42,7 +49,9 @@ impl Endpoint {
             self.contact_silent_peer(peer_id);
             return;
         };
-        let Some(dpd) = negotiation.config.dead_peer_detection else { return };
+        // A peer that has not announced it need not answer (RFC 3706 §5.1).
+        let dpd = negotiation.config.dead_peer_detection.filter(|_| sa.dead_peer_detection);
+        let Some(dpd) = dpd else { return };
         let silent = now.saturating_duration_since(peer.last_inbound);
         if silent < dpd.interval {
             peer.probe.unanswered = 0;

@@ -703,6 +703,7 @@ impl Endpoint {
             self.close_peer(peer_id, CloseReason::PeerDead { attempts }, false);
             return;
         }
+        self.arm_liveness(peer_id);
         self.reap_peer(peer_id, reason);
     }
 }
