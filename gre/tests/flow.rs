@@ -34,6 +34,22 @@ fn key_mismatch_is_its_own_error() {
     }
 }
 
+/// A sender that established its tunnel anew counts from the beginning.
+#[test]
+fn a_sender_that_restarts_is_heard_once_its_number_is_forgotten() {
+    for key in [None, Some(0), Some(1), Some(2)] {
+        assert_eq!(Receiver::new(key).key(), key);
+    }
+    let mut receiver = Receiver::new(None);
+    assert_eq!(receive(&mut receiver, &sequenced(1000)), Ok(()));
+    let late = Discard::OutOfOrder { last: 1000, received: 0 };
+    assert_eq!(receive(&mut receiver, &sequenced(0)), Err(late));
+    receiver.reset_sequence();
+    assert_eq!(receive(&mut receiver, &sequenced(0)), Ok(()));
+    let again = Discard::OutOfOrder { last: 0, received: 0 };
+    assert_eq!(receive(&mut receiver, &sequenced(0)), Err(again));
+}
+
 #[test]
 fn checksum_error_is_its_own_error_and_moves_no_sequence() {
     let mut sender = Sender::new(Some(7)).with_checksum().with_sequence();

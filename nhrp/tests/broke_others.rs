@@ -164,6 +164,18 @@ fn extension_types_that_no_table_holds() {
     }
 }
 
+/// An End with the vendor-private bit (type 0x4000) made OpenNHRP jump anywhere: it ends the list as
+/// every other End, whatever its bits.
+#[test]
+fn an_end_with_every_bit() {
+    for bits in [0_u8, 0x40, 0x80, 0xc0] {
+        accepted(&mended([&REQUEST[..104], &[bits, 0, 0, 0]].concat()));
+        let behind = mended([&REQUEST[..104], &[bits, 0, 0, 0], &[0x80, 3, 0, 0]].concat());
+        let error = ParseError::Excess { what: "extensions", offset: 108, excess: 4 };
+        assert_eq!(refused(&behind), Discard::Malformed(error), "{bits:#x}");
+    }
+}
+
 /// A table of extensions in order overflows: a thousand of them are only long.
 #[test]
 fn more_extensions_than_a_table_holds() {

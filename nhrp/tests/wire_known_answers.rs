@@ -278,6 +278,32 @@ fn every_captured_packet_is_lossless_or_refused_at_an_offset() {
     assert!(seen >= 13, "{seen} packets");
 }
 
+/// `pb_nhrp_1.pcap` of the tcpdump group's tests: what a fuzzer sent as NHRP right over IP (protocol 54).
+/// Its size lies; once that is mended its extension offset does, and then its only entry.
+#[test]
+fn what_broke_a_printer_is_refused_precisely() {
+    let mut found = hex(concat!(
+        "5dc9007bff7419715867775300000100",
+        "010101010101000000000000017967490000000000000000",
+        "010101000100",
+    ));
+    if let Some(path) = shared("captures/pb_nhrp_1.pcap") {
+        let file = std::fs::read(path).unwrap();
+        // The headers of pcap, record, Ethernet and IPv4 with one option.
+        assert_eq!(file[24 + 16 + 14 + 24..], found);
+    }
+    let (what, offset) = ("packet", 0);
+    let error = ParseError::Truncated { what, offset, needed: 0x7753, have: 46 };
+    assert_eq!(Packet::parse(&found), Err(error));
+    found[10..12].copy_from_slice(&46_u16.to_be_bytes());
+    let error = ParseError::ExtensionOffset { found: 0x0100, minimum: 32, size: 46 };
+    assert_eq!(Packet::parse(&found), Err(error));
+    found[14..16].fill(0);
+    let (what, offset) = ("client protocol address", 46);
+    let error = ParseError::Truncated { what, offset, needed: 1, have: 0 };
+    assert_eq!(Packet::parse(&found), Err(error));
+}
+
 #[test]
 fn faults_are_named_with_their_offset() {
     let good = data("regreq_65540.bin");
