@@ -4,12 +4,15 @@ extern crate alloc;
 
 mod cloud;
 
+use alloc::collections::BTreeMap;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use cloud::guide::{self, Settings, TUNNEL, ip};
 use cloud::nat::Nat;
 use cloud::{Cloud, inner_packet};
 use dmvpn_core::NextHop;
+use dmvpn_core::isakmp::wire::Cookie;
 
 const OUTSIDE: &str = "198.51.100.1";
 const SPOKES: [(&str, &str); 2] = [("192.168.1.1", "10.1.1.1"), ("192.168.1.2", "10.1.1.2")];
@@ -64,6 +67,70 @@ fn a_session_opened_towards_a_shared_address_carries_nobody_elses_packets() {
         for entry in node.nhrp_cache(TUNNEL).filter(|entry| entry.flags.registered) {
             let link = entry.link.expect("it was registered over a link");
             assert!(peers.contains(&link.0), "seed {seed}: {entry:?}");
+        }
+    }
+}
+
+/// The security associations that a node has with a peer: the phase 1 cookies, and the SPIs of each pair
+/// as (inbound, outbound).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    phase1: Vec<(Cookie, Cookie)>,
+    pairs: Vec<(u32, u32)>,
+}
+
+/// By what peers are to whom it holds them: the hub's peers by their identities.
+fn held(cloud: &Cloud, router: usize) -> BTreeMap<IpAddr, Held> {
+    let isakmp = cloud.routers[router].node.isakmp();
+    let mut all = BTreeMap::new();
+    for peer in isakmp.peers() {
+        let identity = peer.identity.and_then(|identity| identity.as_address()).unwrap();
+        let phase1 = isakmp.phase1().filter(|sa| sa.peer == Some(peer.peer));
+        let pairs = isakmp.phase2().filter(|pair| pair.peer == peer.peer);
+        let held = Held {
+            phase1: phase1.map(|sa| sa.cookies).collect(),
+            pairs: pairs.map(|pair| (pair.inbound_spi, pair.outbound_spi)).collect(),
+        };
+        assert!(all.insert(identity, held).is_none(), "one peer of an identity");
+    }
+    all
+}
+
+/// A spoke that lost its memory says INITIAL-CONTACT: all that it had goes, at the hub, and nothing of
+/// the other spoke, which has the same address (RFC 2407 §4.6.3.3, RFC 3947 §6).
+#[test]
+fn initial_contact_takes_what_its_own_identity_had_and_nothing_else() {
+    for restarted in [0, 1] {
+        let (mut cloud, hub, spokes) = brought_up(7);
+        let (again, other) = (spokes[restarted], spokes[1 - restarted]);
+        let [own, others] = [SPOKES[restarted].0, SPOKES[1 - restarted].0].map(ip);
+        let before = held(&cloud, hub);
+        assert_eq!(before.len(), 2);
+        let at_other = held(&cloud, other);
+        cloud.restart(again);
+        assert!(
+            cloud
+                .run_until(Duration::from_secs(30), |cloud| { guide::is_registered(cloud, again) })
+        );
+
+        let after = held(&cloud, hub);
+        assert_eq!(after.len(), 2);
+        assert_eq!(after[&others], before[&others], "nothing of the other's");
+        assert_eq!(held(&cloud, other), at_other, "nor at the other");
+        let Held { phase1, pairs } = &after[&own];
+        assert_eq!((phase1.len(), pairs.len()), (1, 1), "nothing of before");
+        assert_ne!(phase1, &before[&own].phase1);
+        // What the two ends hold is the same, from either side.
+        for (spoke, identity) in [(again, own), (other, others)] {
+            let [at_spoke] =
+                held(&cloud, spoke).into_values().collect::<Vec<_>>().try_into().unwrap();
+            let Held { phase1, pairs } = after[&identity].clone();
+            let pairs = pairs.into_iter().map(|(inbound, outbound)| (outbound, inbound)).collect();
+            assert_eq!(at_spoke, Held { phase1, pairs });
+            assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
+        }
+        for ((_, tunnel), spoke) in SPOKES.into_iter().zip(spokes) {
+            assert!(cloud.reaches(hub, spoke, ip(tunnel)));
         }
     }
 }

@@ -520,28 +520,53 @@ fn races_around_the_port_float() {
     assert!(!pair.hosts[1].traces.iter().any(|traced| moved(&traced.trace)));
 }
 
-/// INITIAL-CONTACT of one spoke behind a NAT leaves the other's SAs alone.
+/// INITIAL-CONTACT takes what its own identity had before the SA that it came with, from whatever port,
+/// and nothing else: neither what came up since, nor another identity's.
 #[test]
 fn initial_contact_from_behind_a_shared_nat() {
     let mut pair = Pair::guide();
     let shared =
         |port: u16| Path { remote: (ip("198.51.100.7"), port).into(), ..Pair::guide().path_to(1) };
-    let (one, two) = (shared(500), shared(501));
-    let mut first = Insider::enter(&mut pair, one, 1, &[]);
-    let quick_mode = first.quick_mode();
-    first.complete(&mut pair, &quick_mode);
-    let held = children(&pair);
-    // Another identity cannot be claimed without its address; the same one is the same peer, and its
-    // own INITIAL-CONTACT takes its own SAs, which is what it is for.
-    let path = from(&pair, "192.0.2.9");
-    let mut other = Insider::enter(&mut pair, path, 3, &[]);
-    let contact = other.notification(NotifyType::INITIAL_CONTACT);
-    let message = other.informational(&[contact]);
-    pair.deliver(1, path, &message);
-    assert_eq!(children(&pair), held);
-    let mut same = Insider::enter(&mut pair, two, 2, &[]);
-    let contact = same.notification(NotifyType::INITIAL_CONTACT);
-    let message = same.informational(&[contact]);
-    pair.deliver(1, two, &message);
-    assert!(children(&pair).len() <= held.len());
+    let second = Duration::from_secs(1);
+    let enter = |pair: &mut Pair, path: Path, seed: u64| {
+        let mut insider = Insider::enter(pair, path, seed, &[]);
+        pair.run_for(second);
+        let quick_mode = insider.quick_mode();
+        let inbound = insider.complete(pair, &quick_mode);
+        pair.run_for(second);
+        (insider, inbound)
+    };
+    let initial_contact = |pair: &mut Pair, insider: &mut Insider| {
+        let contact = insider.notification(NotifyType::INITIAL_CONTACT);
+        let message = insider.informational(&[contact]);
+        pair.deliver(1, insider.path, &message);
+    };
+    let held = |pair: &Pair| {
+        let hub = &pair.hosts[1].endpoint;
+        let phase1: Vec<_> = hub.phase1().map(|sa| sa.cookies).collect();
+        let mut inbound: Vec<_> = hub.phase2().map(|child| child.inbound_spi).collect();
+        inbound.sort_unstable();
+        (phase1, inbound)
+    };
+    let sorted = |mut spis: Vec<u32>| {
+        spis.sort_unstable();
+        spis
+    };
+    let (mut first, of_first) = enter(&mut pair, shared(500), 1);
+    let elsewhere = from(&pair, "192.0.2.9");
+    let (mut other, of_other) = enter(&mut pair, elsewhere, 3);
+    let both = (vec![first.cookies, other.cookies], sorted(vec![of_first, of_other]));
+    assert_eq!(held(&pair), both);
+    // Each says it of itself, and has nothing older.
+    initial_contact(&mut pair, &mut other);
+    assert_eq!(held(&pair), both);
+    initial_contact(&mut pair, &mut first);
+    assert_eq!(held(&pair), both);
+    // From another port of the NAT, with the identity of the first.
+    let (mut same, of_same) = enter(&mut pair, shared(501), 2);
+    assert_eq!(held(&pair).1, sorted(vec![of_first, of_other, of_same]));
+    initial_contact(&mut pair, &mut same);
+    let left = (vec![other.cookies, same.cookies], sorted(vec![of_other, of_same]));
+    assert_eq!(held(&pair), left);
+    assert_eq!(pair.hosts[1].endpoint.peers().count(), 2);
 }
