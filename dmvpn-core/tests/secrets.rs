@@ -4,12 +4,18 @@
 extern crate alloc;
 
 mod cloud;
+#[path = "secrets/recording.rs"]
+mod recording;
 
+use core::cell::RefCell;
 use core::fmt::Write as _;
 use core::time::Duration;
 
+use cloud::Cloud;
 use cloud::guide::{self, Settings, TUNNEL, ip};
-use dmvpn_core::{LoggedKey, Transport, Underlay};
+use dmvpn_core::isakmp::crypto::Group;
+use dmvpn_core::{IpsecProfile, LoggedKey, Transport, Underlay};
+use recording::Recording;
 
 /// How a key's first octets could stand in a text.
 fn forms(key: &[u8]) -> Vec<String> {
@@ -35,13 +41,43 @@ fn without_indentation(text: &str) -> String {
     text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n")
 }
 
+/// The guide's routers from the first message to a registration, with perfect forward secrecy; and what
+/// both of them look like after each step on the way, while the secrets of a negotiation are there.
+fn brought_up_in_sight(settings: &Settings) -> (Cloud, usize, usize, String) {
+    let mut cloud = Cloud::new(11);
+    let hub = cloud.add(settings.hub());
+    let spoke = cloud.add(settings.spoke());
+    let seen = RefCell::new(String::new());
+    let up = cloud.run_until(Duration::from_secs(10), |cloud| {
+        let mut seen = seen.borrow_mut();
+        for router in &cloud.routers {
+            writeln!(seen, "{:?}\n{:?}", router.node, router.node.isakmp()).unwrap();
+        }
+        guide::is_registered(cloud, spoke)
+    });
+    assert!(up, "not registered");
+    cloud.run_for(Duration::from_secs(1));
+    (cloud, hub, spoke, seen.into_inner())
+}
+
 #[test]
 fn no_key_is_printed() {
-    let settings = Settings { key_log: true, ..Settings::watchful() };
-    let (mut cloud, hub, spoke) = guide::brought_up(&settings, 11);
+    let recording = Recording::new();
+    let guide = Settings::watchful();
+    let profile = IpsecProfile { pfs: Some(Group::MODP_768), ..guide.profile.clone().unwrap() };
+    let (key_log, provider) = (true, recording.provider());
+    let settings = Settings { key_log, provider, profile: Some(profile), ..guide };
+    let (mut cloud, hub, spoke, mut text) = brought_up_in_sight(&settings);
     assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
     let mut keys: Vec<Vec<u8>> = vec![settings.key.into()];
-    let (mut text, mut debug) = (String::new(), String::new());
+    // One negotiation of each phase: the prf was keyed with the pre-shared key, SKEYID, SKEYID_d, SKEYID_a
+    // and SKEYID_e (RFC 2409 §5, appendix B), and each end drew two exponents.
+    let secrets = recording.take();
+    assert!(secrets.prf_keys.contains(settings.key.as_bytes()));
+    let counted = (secrets.prf_keys.len(), secrets.exponents.len(), secrets.shared.len());
+    assert_eq!(counted, (5, 4, 2));
+    keys.extend(secrets.all());
+    let mut debug = String::new();
     // What is refused, and why.
     let captured: Vec<_> = cloud.routers[spoke].sent.iter().map(|(_, sent)| sent.clone()).collect();
     let now = cloud.now;
@@ -94,6 +130,8 @@ fn no_key_is_printed() {
         }
         assert!(keys.len() >= before + 5, "router {at} has the keys of one SA of each phase");
     }
+    // Of what was begun since.
+    keys.extend(recording.take().all());
     cloud.run_for(Duration::from_secs(1));
     assert!(text.len() > 100_000, "there is something to search: {}", text.len());
     // NHRP's string, which crosses the network in clear, is in no text but the one that prints packets

@@ -27,6 +27,7 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) key: &'static str,
+    pub(crate) provider: Provider,
     pub(crate) policy: Policy,
     pub(crate) profile: Option<IpsecProfile>,
     pub(crate) dead_peer_detection: Option<DeadPeerDetection>,
@@ -45,6 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             key: "cisco123",
+            provider: Provider::rustcrypto(),
             policy: Policy {
                 priority: 1,
                 encryption: Encryption::TripleDes,
@@ -80,7 +82,7 @@ impl Settings {
         let everybody =
             ["0.0.0.0", "::"].map(|any| PreSharedKey::new(ip(any), 0, self.key.as_bytes()));
         let trace = if self.trace { 100_000 } else { 0 };
-        let isakmp = isakmp::Config::builder(Provider::rustcrypto(), everybody.to_vec())
+        let isakmp = isakmp::Config::builder(self.provider, everybody.to_vec())
             .policies(vec![self.policy])
             .dead_peer_detection(self.dead_peer_detection)
             .rekeying(self.rekeying)
