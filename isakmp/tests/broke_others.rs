@@ -135,6 +135,34 @@ fn methods_and_exchanges_that_are_not_spoken() {
     }
 }
 
+/// A quick mode of one transform.
+fn qm1(insider: &mut Insider, transform: TransformId, mode: EncapsulationMode) -> Vec<u8> {
+    let attributes = vec![
+        Attribute::basic(phase2::ENCAPSULATION_MODE, mode.0),
+        Attribute::basic(phase2::AUTHENTICATION_ALGORITHM, 2),
+    ];
+    let transforms = vec![Transform::new(1, transform, attributes)];
+    let proposal = Proposal::new(1, ProtocolId::ESP, vec![7; 4], transforms);
+    let own = |address| Payload::Identification(Identification::address(address, 47, 0));
+    let payloads = [
+        Payload::SecurityAssociation(SecurityAssociation::new(vec![proposal])),
+        Payload::Nonce(vec![7; 20].into()),
+        own(insider.path.remote.ip()),
+        own(insider.path.local.ip()),
+    ];
+    let message_id = insider.fresh();
+    insider.protected(ExchangeType::QUICK_MODE, message_id, &payloads)
+}
+
+/// The hub answers the quick mode with nothing but NO-PROPOSAL-CHOSEN, and has nothing of it.
+fn refuses_quick_mode(pair: &mut Pair, insider: &Insider, qm1: &[u8]) {
+    let before = pair.hosts[1].sent.len();
+    pair.deliver(1, insider.path, qm1);
+    let [(_, sent)] = &pair.hosts[1].sent[before..] else { panic!("one answer") };
+    assert_eq!(insider.told(&sent.payload), NotifyType::NO_PROPOSAL_CHOSEN);
+    assert_eq!(pair.hosts[1].endpoint.phase2().count(), 0);
+}
+
 /// CVE-2024-3652: AES-GMAC (23), and every other transform of ESP that is not spoken, in quick mode. The
 /// peer is told, and the SA goes on.
 #[test]
@@ -143,31 +171,27 @@ fn esp_transforms_that_are_not_spoken() {
     let path = pair.path_to(1);
     let mut insider = Insider::enter(&mut pair, path, 1, &[]);
     for transform in [0, 1, 2, 4, 7, 10, 13, 14, 15, 16, 22, 23, 249, 255].map(TransformId) {
-        let attributes = vec![
-            Attribute::basic(phase2::ENCAPSULATION_MODE, EncapsulationMode::TRANSPORT.0),
-            Attribute::basic(phase2::AUTHENTICATION_ALGORITHM, 2),
-            Attribute::basic(phase2::KEY_LENGTH, 128),
-        ];
-        let transforms = vec![Transform::new(1, transform, attributes)];
-        let proposal = Proposal::new(1, ProtocolId::ESP, vec![7; 4], transforms);
-        let own = |address| Payload::Identification(Identification::address(address, 47, 0));
-        let payloads = [
-            Payload::SecurityAssociation(SecurityAssociation::new(vec![proposal])),
-            Payload::Nonce(vec![7; 20].into()),
-            own(path.remote.ip()),
-            own(path.local.ip()),
-        ];
-        let message_id = insider.fresh();
-        let qm1 = insider.protected(ExchangeType::QUICK_MODE, message_id, &payloads);
-        let before = pair.hosts[1].sent.len();
-        pair.deliver(1, path, &qm1);
-        let [(_, sent)] = &pair.hosts[1].sent[before..] else { panic!("one answer") };
-        assert_eq!(insider.told(&sent.payload), NotifyType::NO_PROPOSAL_CHOSEN, "{transform}");
-        assert_eq!(pair.hosts[1].endpoint.phase2().count(), 0);
+        let qm1 = qm1(&mut insider, transform, EncapsulationMode::TRANSPORT);
+        refuses_quick_mode(&mut pair, &insider, &qm1);
     }
     let quick_mode = insider.quick_mode();
     insider.complete(&mut pair, &quick_mode);
     assert_eq!(pair.hosts[1].endpoint.phase2().count(), 1);
+}
+
+/// Modes that are not the profile's, that a NAT would have to be there for, or that there are not
+/// (RFC 2407 §4.5, RFC 3947 §5.1): each is another proposal than ours.
+#[test]
+fn modes_that_do_not_fit() {
+    let mut pair = Pair::guide();
+    let path = pair.path_to(1);
+    let mut insider = Insider::enter(&mut pair, path, 1, &[]);
+    for mode in [0, 1, 3, 4, 5, 61443, 61444, 65535].map(EncapsulationMode) {
+        let qm1 = qm1(&mut insider, TransformId::ESP_3DES, mode);
+        refuses_quick_mode(&mut pair, &insider, &qm1);
+    }
+    let qm1 = qm1(&mut insider, TransformId::ESP_3DES, EncapsulationMode::TRANSPORT);
+    answer(&mut pair, path, &qm1);
 }
 
 /// CVE-2005-3732: a payload that the exchange needs is left out, in every message that a responder gets

@@ -653,3 +653,26 @@ fn ipv6_over_ipv6_registers_as_well() {
     assert_eq!(cloud.servers(spoke)[0].state, ServerState::Responding);
     assert_eq!(cloud.cache(hub)[0].target, host("fd00::1"));
 }
+
+/// What was asked before the interface went down is not answered any more: neither does the old reply
+/// count for the new request, nor is the old address outside remembered.
+#[test]
+fn a_reply_from_before_the_interface_went_down_does_not_count() {
+    let mut spoke = up(spoke(1));
+    let before = transmits(&mut spoke).remove(0);
+    spoke.interface_down(Instant::EPOCH);
+    transmits(&mut spoke);
+    spoke.interface_up(Instant::EPOCH);
+    spoke.link_up(Instant::EPOCH, &to_hub());
+    spoke.register(Instant::EPOCH);
+    let [after] = transmits(&mut spoke).try_into().unwrap();
+    assert_ne!(request_id(&before.packet), request_id(&after.packet));
+    events(&mut spoke);
+
+    let now = Instant::EPOCH + Duration::from_millis(100);
+    let late = spoke.handle_packet(now, &to_hub(), &reply_to(&before.packet, |_| {}));
+    assert!(late.is_err(), "{late:?}");
+    assert_eq!(events(&mut spoke), []);
+    spoke.handle_packet(now, &to_hub(), &reply_to(&after.packet, |_| {})).unwrap();
+    assert_eq!(events(&mut spoke), [Event::NhsUp { address: ip(HUB) }]);
+}
