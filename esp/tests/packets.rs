@@ -4,9 +4,10 @@
 
 mod support;
 
+use dmvpn_esp::crypto::RustCrypto;
 use dmvpn_esp::{
     Deviation, Encryption, Header, InboundSa, Integrity, Iv, Mode, NextHeader, OpenError, Opened,
-    OutboundSa, Payload, SealError, SealJob, Spi, Transform, seal_batch,
+    OutboundSa, Payload, SaConfig, SealError, SealJob, Spi, Transform, seal_batch,
 };
 use proptest::prelude::*;
 use support::{Counting, SPI, config, keymat, pair, seal, seal_plaintext, transforms};
@@ -420,4 +421,15 @@ fn outbound_and_inbound_are_send() {
     fn is_send<T: Send + Sync>() {}
     is_send::<OutboundSa>();
     is_send::<InboundSa>();
+}
+
+/// SPIs 0 to 255 are IANA's (RFC 4303 §2.1): no SA has one.
+#[test]
+fn reserved_spis_are_refused() {
+    let transform = Transform::ESP_3DES_SHA;
+    for spi in (0..=257).map(Spi) {
+        let config = SaConfig::new(spi, transform, Mode::Transport);
+        let refused = OutboundSa::new(&RustCrypto, &config, &keymat(transform)).is_err();
+        assert_eq!((refused, spi.is_reserved()), (spi.0 < 256, spi.0 < 256), "{spi}");
+    }
 }
