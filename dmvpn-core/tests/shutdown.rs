@@ -6,9 +6,9 @@ mod cloud;
 
 use core::time::Duration;
 
-use cloud::guide::{self, Settings, TUNNEL};
-use cloud::{Cloud, Driver, Faults};
-use dmvpn_core::{InterfaceState, Transport, nhrp};
+use cloud::guide::{self, Settings, TUNNEL, ip};
+use cloud::{Cloud, Driver, Faults, inner_packet};
+use dmvpn_core::{InterfaceState, NextHop, SendError, Transport, nhrp};
 
 fn shut_down(cloud: &mut Cloud, router: usize) {
     let now = cloud.now;
@@ -97,8 +97,8 @@ fn no_shutdown_in_between_brings_it_up_anew() {
 fn nothing_but_nhrp_comes_in_while_it_shuts_down() {
     let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 15);
     shut_down(&mut cloud, spoke);
-    let inner = cloud::inner_packet([10, 1, 1, 254], [10, 1, 1, 1], 1);
-    let spoke_address = dmvpn_core::NextHop::Protocol(guide::ip(guide::SPOKE_TUNNEL));
+    let inner = inner_packet([10, 1, 1, 254], [10, 1, 1, 1], 1);
+    let spoke_address = NextHop::Protocol(ip(guide::SPOKE_TUNNEL));
     cloud.send(hub, spoke_address, &inner).expect("the hub does not know yet");
     cloud.run_for(Duration::from_secs(2));
     assert!(cloud.routers[spoke].delivered.is_empty());
@@ -117,4 +117,30 @@ fn the_purge_arrives_in_a_network_that_reorders() {
         let dynamic = |entry: &nhrp::CacheView| entry.kind == nhrp::CacheKind::Dynamic;
         assert_eq!(node.nhrp_cache(TUNNEL).filter(dynamic).count(), 0, "seed {seed}");
     }
+}
+
+/// `no interface tunnel` waits for nobody: the tunnel and all that was for it are gone, at both ends, and
+/// the same one may be configured again.
+#[test]
+fn a_tunnel_that_is_removed_is_gone_at_once_and_may_come_back() {
+    let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 14);
+    let (now, tunnel) = (cloud.now, cloud.routers[spoke].blueprint.tunnels[0].1.clone());
+    cloud.routers[spoke].node.remove_tunnel(now, TUNNEL);
+    cloud.drain(spoke);
+    let node = &cloud.routers[spoke].node;
+    assert_eq!(node.interface_state(TUNNEL), None);
+    assert_eq!((node.table_sizes().peers, node.table_sizes().inbound), (0, 0));
+    assert_eq!((node.isakmp().phase1().count(), node.isakmp().phase2().count()), (0, 0));
+    let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
+    let sent = cloud.send(spoke, NextHop::Protocol(ip(guide::HUB_TUNNEL)), &inner);
+    assert_eq!(sent, Err(SendError::NoTunnel(TUNNEL)));
+    cloud.run_for(Duration::from_secs(1));
+    assert_eq!(cloud.routers[hub].node.table_sizes().inbound, 0, "it was told");
+
+    let now = cloud.now;
+    cloud.routers[spoke].node.add_tunnel(now, TUNNEL, tunnel).unwrap();
+    cloud.drain(spoke);
+    let again = |cloud: &Cloud| guide::is_registered(cloud, spoke);
+    assert!(cloud.run_until(Duration::from_secs(30), again));
+    assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
 }

@@ -116,7 +116,7 @@ fn another_key_is_refused() {
         let (mut out, _) = pair(&config, transform);
         let mut keymat = keymat(transform);
         *keymat.last_mut().unwrap() ^= 1;
-        let mut inside = InboundSa::new(&dmvpn_esp::crypto::RustCrypto, &config, &keymat).unwrap();
+        let mut inside = InboundSa::new(&RustCrypto, &config, &keymat).unwrap();
         let packet = seal(&mut out, NextHeader::GRE, b"secret");
         assert_eq!(open(&mut inside, &packet), Err(OpenError::IntegrityCheck { spi: SPI }));
     }
@@ -272,7 +272,7 @@ fn buffers_that_are_too_small() {
 fn what_belongs_to_another_sa_is_refused() {
     let transform = Transform::ESP_3DES_SHA;
     let (mut one, mut inside) = pair(&config(transform, Mode::Transport), transform);
-    let other = dmvpn_esp::SaConfig::new(Spi(0x9999), transform, Mode::Transport);
+    let other = SaConfig::new(Spi(0x9999), transform, Mode::Transport);
     let (mut two, mut inside_two) = pair(&other, transform);
     let sequence = one.reserve(4).unwrap();
     let iv = two.key().draw_iv(&mut Counting::default());

@@ -11,7 +11,7 @@ use dmvpn_isakmp::wire::{
     Identification, Message, NotifyType, ParseError, Payload, PayloadType, Proposal, ProtocolId,
     SecurityAssociation, Situation, Transform, TransformId, Version, phase1, phase2,
 };
-use dmvpn_isakmp::{AggressiveAnswer, AggressiveMode, Discard, Path};
+use dmvpn_isakmp::{AggressiveAnswer, AggressiveMode, Deviation, Discard, Path, Trace};
 use insider::{Insider, answer, clear, mm1, phase1_offer};
 use pair::{Pair, guide_config, ip};
 
@@ -136,11 +136,10 @@ fn methods_and_exchanges_that_are_not_spoken() {
 }
 
 /// A quick mode of one transform.
-fn qm1(insider: &mut Insider, transform: TransformId, mode: EncapsulationMode) -> Vec<u8> {
-    let attributes = vec![
-        Attribute::basic(phase2::ENCAPSULATION_MODE, mode.0),
-        Attribute::basic(phase2::AUTHENTICATION_ALGORITHM, 2),
-    ];
+fn qm1(insider: &mut Insider, transform: TransformId, mode: Option<EncapsulationMode>) -> Vec<u8> {
+    let mode = mode.map(|mode| Attribute::basic(phase2::ENCAPSULATION_MODE, mode.0));
+    let integrity = Attribute::basic(phase2::AUTHENTICATION_ALGORITHM, 2);
+    let attributes = mode.into_iter().chain([integrity]).collect();
     let transforms = vec![Transform::new(1, transform, attributes)];
     let proposal = Proposal::new(1, ProtocolId::ESP, vec![7; 4], transforms);
     let own = |address| Payload::Identification(Identification::address(address, 47, 0));
@@ -171,7 +170,7 @@ fn esp_transforms_that_are_not_spoken() {
     let path = pair.path_to(1);
     let mut insider = Insider::enter(&mut pair, path, 1, &[]);
     for transform in [0, 1, 2, 4, 7, 10, 13, 14, 15, 16, 22, 23, 249, 255].map(TransformId) {
-        let qm1 = qm1(&mut insider, transform, EncapsulationMode::TRANSPORT);
+        let qm1 = qm1(&mut insider, transform, Some(EncapsulationMode::TRANSPORT));
         refuses_quick_mode(&mut pair, &insider, &qm1);
     }
     let quick_mode = insider.quick_mode();
@@ -187,11 +186,23 @@ fn modes_that_do_not_fit() {
     let path = pair.path_to(1);
     let mut insider = Insider::enter(&mut pair, path, 1, &[]);
     for mode in [0, 1, 3, 4, 5, 61443, 61444, 65535].map(EncapsulationMode) {
-        let qm1 = qm1(&mut insider, TransformId::ESP_3DES, mode);
+        let qm1 = qm1(&mut insider, TransformId::ESP_3DES, Some(mode));
         refuses_quick_mode(&mut pair, &insider, &qm1);
     }
-    let qm1 = qm1(&mut insider, TransformId::ESP_3DES, EncapsulationMode::TRANSPORT);
-    answer(&mut pair, path, &qm1);
+    let deviates = |pair: &Pair| {
+        let deviation = |trace: &Trace| matches!(trace, Trace::Deviation(_));
+        pair.hosts[1].traces.iter().filter(|traced| deviation(&traced.trace)).count()
+    };
+    let transport = Some(EncapsulationMode::TRANSPORT);
+    let good = qm1(&mut insider, TransformId::ESP_3DES, transport);
+    answer(&mut pair, path, &good);
+    assert_eq!(deviates(&pair), 0);
+    // Without the attribute it is whatever ours is, and that is noted.
+    let none = qm1(&mut insider, TransformId::ESP_3DES, None);
+    answer(&mut pair, path, &none);
+    assert_eq!(deviates(&pair), 1);
+    let noted = Trace::Deviation(Deviation::NoEncapsulationMode);
+    assert!(pair.hosts[1].traces.iter().any(|traced| traced.trace == noted));
 }
 
 /// CVE-2005-3732: a payload that the exchange needs is left out, in every message that a responder gets

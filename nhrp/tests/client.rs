@@ -664,7 +664,7 @@ fn a_reply_from_before_the_way_was_lost_does_not_count() {
     let late = reply_to(&before.packet, |_| {});
     spoke.link_down(now, to_hub().id);
     let unexpected = Discard::UnexpectedReply(RequestId(request_id(&before.packet)));
-    assert_eq!(spoke.handle_packet(now, &to_hub(), &late), Err(unexpected.clone()));
+    assert_eq!(spoke.handle_packet(now, &to_hub(), &late), Err(unexpected));
     spoke.interface_down(now);
     transmits(&mut spoke);
     spoke.interface_up(now);
