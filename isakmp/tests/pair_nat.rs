@@ -11,6 +11,7 @@ use pair::{HUB, Nat, Pair, SPOKE, TUNNEL, guide_config, guide_protection, ip};
 
 const INSIDE: &str = "192.168.1.2";
 const OUTSIDE: &str = "198.51.100.7";
+const HUB_OUTSIDE: &str = "203.0.113.9";
 
 fn forced() -> Option<NatTraversal> {
     Some(NatTraversal { force_encapsulation: true, ..NatTraversal::default() })
@@ -21,6 +22,19 @@ fn behind_nat() -> Pair {
     let mut pair = Pair::between(config(), INSIDE, config(), HUB, 3);
     pair.nats.push(Nat::new(INSIDE, OUTSIDE));
     pair.protect_guide();
+    pair
+}
+
+/// The hub is behind a NAT of its own, which lets in what comes to the two ports.
+fn behind_nats() -> Pair {
+    let config = || guide_config().build().unwrap();
+    let mut pair = Pair::between(config(), INSIDE, config(), "10.9.9.9", 3);
+    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
+    pair.nats.push(Nat { fixed: true, ..Nat::new("10.9.9.9", HUB_OUTSIDE) });
+    let now = pair.now;
+    let spoke = guide_protection(INSIDE, Remote::Host(ip(HUB_OUTSIDE)));
+    pair.hosts[0].endpoint.protect(now, TUNNEL, spoke);
+    pair.hosts[1].endpoint.protect(now, TUNNEL, guide_protection("10.9.9.9", Remote::Any));
     pair
 }
 
@@ -80,15 +94,8 @@ fn a_responder_behind_a_nat() {
 
 #[test]
 fn both_behind_nats() {
-    let config = || guide_config().build().unwrap();
-    let mut pair = Pair::between(config(), INSIDE, config(), "10.9.9.9", 3);
-    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
-    pair.nats.push(Nat { fixed: true, ..Nat::new("10.9.9.9", "203.0.113.9") });
-    let now = pair.now;
-    let spoke = guide_protection(INSIDE, Remote::Host(ip("203.0.113.9")));
-    pair.hosts[0].endpoint.protect(now, TUNNEL, spoke);
-    pair.hosts[1].endpoint.protect(now, TUNNEL, guide_protection("10.9.9.9", Remote::Any));
-    pair.connect_to(0, ip("203.0.113.9"));
+    let mut pair = behind_nats();
+    pair.connect_to(0, ip(HUB_OUTSIDE));
     pair.run_for(Duration::from_secs(3 * 3600));
     pair.assert_connected();
     pair.assert_one_pair();
@@ -165,15 +172,8 @@ fn a_change_of_the_nats_mapping_is_followed() {
 /// followed.
 #[test]
 fn a_change_of_the_others_mapping_is_followed_from_behind_a_nat() {
-    let config = || guide_config().build().unwrap();
-    let mut pair = Pair::between(config(), INSIDE, config(), "10.9.9.9", 3);
-    pair.nats.push(Nat::new(INSIDE, OUTSIDE));
-    pair.nats.push(Nat { fixed: true, ..Nat::new("10.9.9.9", "203.0.113.9") });
-    let now = pair.now;
-    let spoke = guide_protection(INSIDE, Remote::Host(ip("203.0.113.9")));
-    pair.hosts[0].endpoint.protect(now, TUNNEL, spoke);
-    pair.hosts[1].endpoint.protect(now, TUNNEL, guide_protection("10.9.9.9", Remote::Any));
-    let peer = pair.connect_to(0, ip("203.0.113.9"));
+    let mut pair = behind_nats();
+    let peer = pair.connect_to(0, ip(HUB_OUTSIDE));
     pair.run_for(Duration::from_secs(5));
     let before = pair.hosts[1].endpoint.peers().next().unwrap().path;
     pair.nats[0].ports.clear();

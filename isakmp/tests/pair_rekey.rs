@@ -69,17 +69,23 @@ fn two_days_over_a_lossy_path() {
     no_leaks(&pair);
 }
 
+/// Each of the two knows the other's address.
+fn both_can_call(seed: u64) -> Pair {
+    let config = || guide_config().build().unwrap();
+    let mut pair = Pair::between(config(), SPOKE, config(), HUB, seed);
+    let now = pair.now;
+    for (host, local, remote) in [(0, SPOKE, HUB), (1, HUB, SPOKE)] {
+        let terms = guide_protection(local, Remote::Host(ip(remote)));
+        pair.hosts[host].endpoint.protect(now, TUNNEL, terms);
+    }
+    pair
+}
+
 /// Both sides think that they must: one pair and one phase 1 SA remain.
 #[test]
 fn simultaneous_initiations_resolve_to_one_pair() {
     for seed in 0..20 {
-        let config = || guide_config().build().unwrap();
-        let mut pair = Pair::between(config(), SPOKE, config(), HUB, seed);
-        let now = pair.now;
-        for (host, local, remote) in [(0, SPOKE, HUB), (1, HUB, SPOKE)] {
-            let terms = guide_protection(local, Remote::Host(ip(remote)));
-            pair.hosts[host].endpoint.protect(now, TUNNEL, terms);
-        }
+        let mut pair = both_can_call(seed);
         if seed % 2 == 0 {
             // Jitter, so that the messages of the two exchanges interleave differently.
             pair.meddler = Some(Box::new(|_, _| {}));
@@ -106,13 +112,7 @@ fn simultaneous_initiations_resolve_to_one_pair() {
 #[test]
 fn a_main_mode_that_began_before_the_other_and_was_heard_of_after_it() {
     for seed in 0..20 {
-        let config = || guide_config().build().unwrap();
-        let mut pair = Pair::between(config(), SPOKE, config(), HUB, seed);
-        let now = pair.now;
-        for (host, local, remote) in [(0, SPOKE, HUB), (1, HUB, SPOKE)] {
-            let terms = guide_protection(local, Remote::Host(ip(remote)));
-            pair.hosts[host].endpoint.protect(now, TUNNEL, terms);
-        }
+        let mut pair = both_can_call(seed);
         pair.connect_to(1, ip(SPOKE));
         pair.cut();
         pair.run_for(Duration::from_millis(500));
