@@ -4,16 +4,14 @@
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
-    reason = "a slot is a remainder of the ring's length, and the widening casts are const"
+    reason = "a slot is masked by the ring's length, which is a power of two"
 )]
 
-use crate::config::MAX_REPLAY_WINDOW;
+use alloc::boxed::Box;
+use alloc::vec;
+
 use crate::error::OpenError;
 use crate::wire::Spi;
-
-/// Words of 64 bits in the ring: one more than the largest window fills, since it may start within
-/// a word.
-const WORDS: u64 = MAX_REPLAY_WINDOW as u64 / 64 + 1;
 
 /// Which of the last numbers were received: a ring of bits, in which a number keeps its place while
 /// the window moves over it.
@@ -21,18 +19,68 @@ const WORDS: u64 = MAX_REPLAY_WINDOW as u64 / 64 + 1;
 pub(crate) struct ReplayWindow {
     spi: Spi,
     /// In packets; 0 is off.
-    size: u64,
+    size: u16,
     extended: bool,
     highest: u64,
-    received: [u64; WORDS as usize],
+    received: Ring,
+}
+
+/// As many bits as the window has packets, rounded up to a power of two, and 64 at the least. A
+/// receiver may have very many windows, and nearly all have the default size.
+#[derive(Clone, Debug)]
+enum Ring {
+    Word(u64),
+    Words(Box<[u64]>),
+}
+
+impl Ring {
+    fn new(size: u16) -> Self {
+        match usize::from(size).next_power_of_two() / 64 {
+            0 | 1 => Self::Word(0),
+            words => Self::Words(vec![0; words].into_boxed_slice()),
+        }
+    }
+
+    /// The bits of the numbers from `word * 64` on, and of those that are a multiple of the ring away.
+    fn word(&self, word: u64) -> u64 {
+        match self {
+            Self::Word(only) => *only,
+            Self::Words(words) => words[slot(word, words.len())],
+        }
+    }
+
+    fn word_mut(&mut self, word: u64) -> &mut u64 {
+        match self {
+            Self::Word(only) => only,
+            Self::Words(words) => &mut words[slot(word, words.len())],
+        }
+    }
+
+    const fn words(&self) -> u64 {
+        match self {
+            Self::Word(_) => 1,
+            Self::Words(words) => words.len() as u64,
+        }
+    }
+
+    /// Clears the places of the numbers from `first` to `last`: once round is enough.
+    fn clear(&mut self, first: u64, last: u64) {
+        let round = self.words().saturating_mul(64).saturating_sub(1);
+        let first = first.max(last.saturating_sub(round));
+        for word in first >> 6..=last >> 6 {
+            let from = if word == first >> 6 { u64::MAX << (first & 63) } else { u64::MAX };
+            let to = if word == last >> 6 { u64::MAX >> (!last & 63) } else { u64::MAX };
+            *self.word_mut(word) &= !(from & to);
+        }
+    }
 }
 
 impl ReplayWindow {
-    pub(crate) const fn new(spi: Spi, size: u16, extended: bool) -> Self {
-        let mut received = [0; WORDS as usize];
+    pub(crate) fn new(spi: Spi, size: u16, extended: bool) -> Self {
+        let mut received = Ring::new(size);
         // Number 0 is never sent (RFC 4303 §3.3.3), hence never fresh.
-        received[0] = 1;
-        Self { spi, size: size as u64, extended, highest: 0, received }
+        *received.word_mut(0) = 1;
+        Self { spi, size, extended, highest: 0, received }
     }
 
     pub(crate) const fn highest(&self) -> u64 {
@@ -47,7 +95,7 @@ impl ReplayWindow {
             return Ok(low);
         }
         // The left edge; before the window is full, there is nothing to the left of 0.
-        let left = self.highest.saturating_sub(self.size.saturating_sub(1));
+        let left = self.highest.saturating_sub(u64::from(self.size).saturating_sub(1));
         let distance = low.wrapping_sub(left) & 0xffff_ffff;
         left.checked_add(distance).ok_or(OpenError::SequenceExhausted { spi: self.spi })
     }
@@ -58,10 +106,10 @@ impl ReplayWindow {
         if self.size == 0 || sequence > self.highest {
             return Ok(());
         }
-        if self.highest.saturating_sub(sequence) >= self.size {
+        if self.highest.saturating_sub(sequence) >= u64::from(self.size) {
             return Err(OpenError::BehindWindow { sequence, highest: self.highest });
         }
-        if self.received[slot(sequence >> 6)] & bit(sequence) == 0 {
+        if self.received.word(sequence >> 6) & bit(sequence) == 0 {
             Ok(())
         } else {
             Err(OpenError::Replayed { sequence })
@@ -71,26 +119,17 @@ impl ReplayWindow {
     /// Marks `sequence` as received; it passed [`ReplayWindow::check`] and the ICV holds.
     pub(crate) fn accept(&mut self, sequence: u64) {
         if sequence > self.highest {
-            // The words that the window reaches now held numbers that it has left behind. After a
-            // jump, that is all of them; once round is enough.
-            let reached = sequence >> 6;
-            let next = (self.highest >> 6).saturating_add(1);
-            for word in next.max(reached.saturating_sub(WORDS - 1))..=reached {
-                *self.bits(word) = 0;
-            }
+            // The numbers that the window reaches now have the places of those it leaves behind.
+            self.received.clear(self.highest.saturating_add(1), sequence);
             self.highest = sequence;
         }
-        *self.bits(sequence >> 6) |= bit(sequence);
-    }
-
-    fn bits(&mut self, word: u64) -> &mut u64 {
-        &mut self.received[slot(word)]
+        *self.received.word_mut(sequence >> 6) |= bit(sequence);
     }
 }
 
-/// Where in the ring the bits of the numbers from `word * 64` on are.
-fn slot(word: u64) -> usize {
-    (word % WORDS) as usize
+/// Where in a ring of so many words the bits of the numbers from `word * 64` on are.
+const fn slot(word: u64, words: usize) -> usize {
+    word as usize & words.saturating_sub(1)
 }
 
 const fn bit(sequence: u64) -> u64 {
@@ -99,7 +138,7 @@ const fn bit(sequence: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::ReplayWindow;
+    use super::{ReplayWindow, Ring};
     use crate::{MAX_REPLAY_WINDOW, OpenError, Spi};
     use alloc::collections::BTreeSet;
     use proptest::prelude::*;
@@ -171,18 +210,26 @@ mod tests {
             }
         }
 
-        /// The largest windows, full, with jumps about as long as the ring: a place in it that was
-        /// not cleared, or cleared too early, shows.
+        /// Windows of all sizes, those around a ring's own above all, full, with jumps about as long
+        /// as the ring: a place in it that was not cleared, or cleared too early, shows.
         #[test]
         fn is_the_model_all_round_the_ring(
-            size in MAX_REPLAY_WINDOW - 130..=MAX_REPLAY_WINDOW, start in 0u64..2048,
+            size in prop_oneof![
+                1..=MAX_REPLAY_WINDOW,
+                (6u32..=10, 0u16..=2)
+                    .prop_map(|(power, more)| (2u16.pow(power) - 1 + more).min(MAX_REPLAY_WINDOW)),
+            ],
+            start in 0u64..2048,
+            // In 1024ths of the ring.
             jumps in proptest::collection::vec((0u64..2400, 1u64..200), 1..6),
         ) {
+            let ring = u64::from(size.next_power_of_two().max(64));
             let mut window = ReplayWindow::new(SPI, size, false);
             let mut model = Model { size: size.into(), highest: 0, received: BTreeSet::new() };
             let mut at = start;
             for (jump, run) in jumps {
-                at += jump;
+                at += jump * ring / 1024;
+                let run = (run * ring).div_ceil(1024);
                 // Gaps of two, so that the window has both kinds of bits.
                 for sequence in (at..at + 3 * run).step_by(3) {
                     prop_assert_eq!(offer(&mut window, sequence), model.accepts(sequence));
@@ -245,6 +292,14 @@ mod tests {
                     high_half_of_the_rfc(highest, size.into(), low)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn it_takes_the_words_that_its_size_needs() {
+        for (size, words) in [(0, 1), (64, 1), (65, 2), (128, 2), (513, 16), (1024, 16)] {
+            let ring = Ring::new(size);
+            assert_eq!((ring.words(), matches!(ring, Ring::Word(_))), (words, words == 1));
         }
     }
 
