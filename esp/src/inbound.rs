@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::batch::{BESIDE, beside_each_other};
 use crate::config::{ConfigError, Mode, SaConfig};
-use crate::counters::Counters;
+use crate::counters::{Counters, Received};
 use crate::crypto::{Cipher, Fault, Provider};
 use crate::error::OpenError;
 use crate::key::Key;
@@ -29,7 +29,7 @@ pub struct InboundSa {
     key: Key,
     window: ReplayWindow,
     usage: Usage,
-    counters: Counters,
+    received: Received,
 }
 
 /// A packet that is what it says.
@@ -82,7 +82,7 @@ impl InboundSa {
             key: Key::new(provider, config, keymat)?,
             window: ReplayWindow::new(config.spi, config.replay_window, config.extended_sequence),
             usage: Usage::new(config.lifetime),
-            counters: Counters::default(),
+            received: Received::default(),
         })
     }
 
@@ -92,10 +92,10 @@ impl InboundSa {
         &self.key
     }
 
-    /// What this SA received, and why it did not.
+    /// What this SA received, and why it did not. Put together for each call.
     #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        Counters::from(&self.received)
     }
 
     /// The highest sequence number received; 0 before the first.
@@ -153,8 +153,8 @@ impl InboundSa {
     #[inline]
     const fn count(&mut self, opened: &Result<Opened, OpenError>) {
         match opened {
-            Ok(opened) => self.counters.count_opened(opened),
-            Err(error) => self.counters.count_open_error(error),
+            Ok(opened) => self.received.count(opened),
+            Err(error) => self.received.count_error(error),
         }
     }
 
@@ -167,7 +167,7 @@ impl InboundSa {
     pub fn check(&mut self, buffer: &[u8], packet: Range<usize>) -> Result<Candidate, OpenError> {
         let checked = self.try_check(buffer, packet);
         if let Err(error) = &checked {
-            self.counters.count_open_error(error);
+            self.received.count_error(error);
         }
         checked
     }

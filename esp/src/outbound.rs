@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 
 use crate::batch::{BESIDE, beside_each_other};
 use crate::config::{ConfigError, Mode, SaConfig};
-use crate::counters::Counters;
+use crate::counters::{Counters, Sent};
 use crate::crypto::{Cipher, Fault, Provider};
 use crate::error::SealError;
 use crate::key::{Iv, Key};
@@ -34,7 +34,7 @@ pub struct OutboundSa {
     /// The last sequence number given out; the first is 1 (RFC 4303 §3.3.3).
     last_sequence: u64,
     usage: Usage,
-    counters: Counters,
+    sent: Sent,
 }
 
 /// A sequence number that no other packet of its SA has. It cannot be copied.
@@ -68,7 +68,7 @@ impl OutboundSa {
             key: Key::new(provider, config, keymat)?,
             last_sequence: 0,
             usage: Usage::new(config.lifetime),
-            counters: Counters::default(),
+            sent: Sent::default(),
         })
     }
 
@@ -90,10 +90,10 @@ impl OutboundSa {
         self.key.transform().tailroom(payload)
     }
 
-    /// What this SA sent, and why it did not.
+    /// What this SA sent, and why it did not. Put together for each call.
     #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        Counters::from(&self.sent)
     }
 
     /// The last sequence number given out; 0 before the first.
@@ -194,13 +194,13 @@ impl OutboundSa {
         }
         self.usage.add(encrypted);
         self.last_sequence = value;
-        self.counters.count_sealed();
+        self.sent.count();
         Ok(Sequence { spi, value })
     }
 
     /// Counts an error that a [`SealJob`] met, which [`seal`](Self::seal) does by itself.
     pub const fn count(&mut self, error: &SealError) {
-        self.counters.count_seal_error(error);
+        self.sent.count_error(error);
     }
 
     const fn highest_sequence(&self) -> u64 {

@@ -127,7 +127,7 @@ fn open_together(sas: &mut [InboundSa], packets: &[(usize, Vec<u8>)]) -> Vec<Out
 
 /// Which refusal a packet meets may differ where the window moved within the batch; that it is
 /// refused may not.
-fn refused(counters: &Counters) -> u64 {
+fn refused(counters: Counters) -> u64 {
     counters.replay_failed_receive + counters.verify_failed + counters.invalid_length_receive
 }
 

@@ -73,7 +73,7 @@ fn every_flipped_bit_is_refused() {
                     _ => assert_eq!(refused, OpenError::IntegrityCheck { spi: SPI }, "{bit}"),
                 }
             }
-            let counters = *inside.counters();
+            let counters = inside.counters();
             assert_eq!((counters.invalid_sa_receive, counters.replay_failed_receive), (32, 1));
             assert_eq!(counters.verify_failed, packet.len() as u64 * 8 - 33);
             assert_eq!((inside.highest_sequence(), inside.bytes()), (0, 0));

@@ -95,10 +95,10 @@ impl Node {
     pub(crate) fn peer_counters(&self, peer: &Peer) -> dmvpn_esp::Counters {
         let mut counters = peer.past_counters();
         for inbound in peer.inbound.keys().filter_map(|spi| self.inbound.get(spi)) {
-            counters += inbound.sa.counters();
+            counters += &inbound.sa.counters();
         }
         for outbound in peer.outbounds() {
-            counters += outbound.sa.counters();
+            counters += &outbound.sa.counters();
         }
         counters
     }

@@ -406,7 +406,7 @@ impl Node {
                 let Some(inbound) = self.inbound.remove(&spi) else { return };
                 let Some(peer) = self.peers.get_mut(inbound.peer.0) else { return };
                 peer.inbound.remove(&spi);
-                *peer.past_counters_mut() += inbound.sa.counters();
+                *peer.past_counters_mut() += &inbound.sa.counters();
                 inbound.peer
             }
             Direction::Outbound => {
@@ -422,7 +422,7 @@ impl Node {
                 let gone =
                     peer.take_waiting(spi).map(|waiting| *waiting).or_else(|| peer.outbound.take());
                 if let Some(gone) = gone {
-                    *peer.past_counters_mut() += gone.sa.counters();
+                    *peer.past_counters_mut() += &gone.sa.counters();
                 }
                 id
             }
