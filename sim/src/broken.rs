@@ -50,7 +50,8 @@ pub enum Invariant {
         number: u64,
     },
     /// No two spokes share a binding that one of them did not register: an address is bound to
-    /// where its spoke is, or was.
+    /// where its spoke is, or was. Or where a stranger sent from what the spoke had said, and
+    /// nobody had heard: from who is behind a NAT that is news of its place (RFC 3947 §7).
     #[error("site {site} bound {address} to {nbma}, where its spoke never was")]
     ForeignBinding {
         /// Whose cache.

@@ -5,7 +5,7 @@ mod wire;
 
 use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use core::cmp::Reverse;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,9 @@ use crate::scenario::{Driver, Scenario};
 use crate::underlay::{Nat, Weather};
 
 pub use inner::{Inner, MARKER};
+
+/// Where who is nobody's site sends from.
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 66));
 
 /// Who makes routers: one for each site, and a new one after each restart.
 pub trait Factory {
@@ -41,6 +44,8 @@ enum Event {
     Deliver {
         underlay: Underlay,
         packet: Bytes,
+        /// Whose packet it is unaltered, and which.
+        of: Option<(usize, u64)>,
     },
     Wake(usize),
     Join(usize),
@@ -80,12 +85,27 @@ struct Place {
     dice: Dice,
     /// Where the world sees it, or saw it.
     outside: BTreeSet<IpAddr>,
+    /// Whether a stranger sent something of it that nobody had seen: a hub may look for it there
+    /// (RFC 3947 §7).
+    led_away: bool,
     /// What it sent last.
-    sent: VecDeque<(Underlay, Bytes)>,
+    sent: VecDeque<Sent>,
+    /// How many packets it sent.
+    sent_number: u64,
     /// Packets of its own in these ten seconds.
     recent: (u64, u32),
     largest: Sizes,
     delivered: BTreeSet<u64>,
+}
+
+/// A packet of a site, as it left for the underlay.
+#[derive(Clone, Debug)]
+struct Sent {
+    number: u64,
+    underlay: Underlay,
+    packet: Bytes,
+    /// Whether a router got it unaltered.
+    arrived: bool,
 }
 
 /// What a run counted.
@@ -199,7 +219,9 @@ impl<'a> Cloud<'a> {
                 restarts: 0,
                 dice: Dice::of(scenario.seed, 1_000_000 + number as u64),
                 outside: BTreeSet::new(),
+                led_away: false,
                 sent: VecDeque::new(),
+                sent_number: 0,
                 recent: (0, 0),
                 largest: Sizes::default(),
                 delivered: BTreeSet::new(),
@@ -301,7 +323,7 @@ impl<'a> Cloud<'a> {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Deliver { underlay, packet } => self.deliver(underlay, &packet),
+            Event::Deliver { underlay, packet, of } => self.deliver(underlay, &packet, of),
             Event::Wake(site) => self.wake(site),
             Event::Join(site) => self.build(site),
             Event::Operation(number) => self.operate(number),
@@ -481,8 +503,11 @@ impl Cloud<'_> {
     fn check_binding(&mut self, site: usize, address: IpAddr, nbma: IpAddr) {
         let spoke = self.scenario.spoke_of(address);
         let known = spoke.and_then(|spoke| self.places.get(spoke));
+        let may_be = |place: &Place| {
+            place.outside.contains(&nbma) || (place.led_away && nbma == STRANGER)
+        };
         // A server that is configured is no spoke.
-        if site < self.scenario.hubs && known.is_some_and(|place| !place.outside.contains(&nbma)) {
+        if site < self.scenario.hubs && known.is_some_and(|place| !may_be(place)) {
             self.breaks(Invariant::ForeignBinding { site, address, nbma });
         }
     }
@@ -608,17 +633,17 @@ impl Cloud<'_> {
 
     /// A stranger on the path repeats what a site sent.
     fn replay(&mut self, site: usize, back: u64, forged: bool) {
-        let Some(place) = self.places.get(site) else { return };
+        let Some(place) = self.places.get_mut(site) else { return };
         let back = usize::try_from(back).unwrap_or(0);
         let index = place.sent.len().checked_sub(1 + back);
-        let Some((mut underlay, packet)) = index.and_then(|index| place.sent.get(index)).cloned()
-        else {
-            return;
-        };
+        let Some(sent) = index.and_then(|index| place.sent.get(index)) else { return };
+        let Sent { number, mut underlay, packet, arrived } = sent.clone();
         if forged {
-            underlay.local = SocketAddr::from(([203, 0, 113, 66], underlay.local.port()));
+            underlay.local = SocketAddr::new(STRANGER, underlay.local.port());
+            place.led_away |= !arrived;
         }
-        self.schedule(self.now, Event::Deliver { underlay, packet });
+        let of = Some((site, number));
+        self.schedule(self.now, Event::Deliver { underlay, packet, of });
     }
 
     fn noise(&mut self, site: usize, dice: u64) {
@@ -626,12 +651,12 @@ impl Cloud<'_> {
         let Some(place) = self.places.get(site) else { return };
         let transport = wire::any_transport(&mut dice);
         let to = SocketAddr::new(place.address, wire::port(transport));
-        let from = SocketAddr::from(([203, 0, 113, 66], wire::port(transport)));
+        let from = SocketAddr::new(STRANGER, wire::port(transport));
         let underlay =
             Underlay { transport, local: from, remote: to, traffic_class: 0, dont_fragment: false };
         // Something like what it is used to, or anything.
         let mut packet = match place.sent.back() {
-            Some((_, packet)) if dice.chance(700) => packet.to_vec(),
+            Some(sent) if dice.chance(700) => sent.packet.to_vec(),
             _ => (0..dice.below(200)).map(|_| wire::octet(&mut dice)).collect(),
         };
         for _ in 0..dice.below(4) {
@@ -641,7 +666,8 @@ impl Cloud<'_> {
                 *octet = wire::octet(&mut dice);
             }
         }
-        self.schedule(self.now, Event::Deliver { underlay, packet: packet.into() });
+        let packet = packet.into();
+        self.schedule(self.now, Event::Deliver { underlay, packet, of: None });
     }
 
     /// A router's own packets, and those of its data plane, enter the underlay.

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use dmvpn_core::{Transport, Underlay};
 
-use super::{Cloud, Event, MARKER, Owner};
+use super::{Cloud, Event, MARKER, Owner, Sent};
 use crate::broken::Invariant;
 use crate::dice::Dice;
 use crate::scenario::Driver;
@@ -73,18 +73,26 @@ impl Cloud<'_> {
         let octets = packet.len() + header_len(underlay.transport);
         let Some(place) = self.places.get_mut(site) else { return };
         let fate = weather.fate(octets, &mut place.dice);
-        place.sent.push_back((underlay, packet.clone()));
+        let number = place.sent_number;
+        place.sent_number += 1;
+        place.sent.push_back(Sent { number, underlay, packet: packet.clone(), arrived: false });
         if place.sent.len() > REMEMBERED {
             place.sent.pop_front();
         }
         for Arrival { after, damaged, cut } in fate.copies {
-            let packet = altered(packet, damaged, cut);
-            self.schedule(self.now + after, Event::Deliver { underlay, packet });
+            let altered = altered(packet, damaged, cut);
+            let of = (altered == *packet).then_some((site, number));
+            self.schedule(self.now + after, Event::Deliver { underlay, packet: altered, of });
         }
     }
 
     /// A packet is where its destination address says: `local` is still the sender.
-    pub(super) fn deliver(&mut self, underlay: Underlay, packet: &Bytes) {
+    pub(super) fn deliver(
+        &mut self,
+        underlay: Underlay,
+        packet: &Bytes,
+        of: Option<(usize, u64)>,
+    ) {
         let Underlay { local: sender, remote: to, .. } = underlay;
         let (site, to) = match self.owners.get(&to.ip()) {
             Some(Owner::Site(site)) => (*site, to),
@@ -117,12 +125,22 @@ impl Cloud<'_> {
             if nervous {
                 router.handle_timeout(now);
             }
+            self.arrived(of);
         }
         if let Some(inner) = came_out.and_then(|range| data.get(range)) {
             self.come_out(site, inner);
         }
         self.scratch = data;
         self.settle(site);
+    }
+
+    /// Remembers that a router got a packet.
+    fn arrived(&mut self, of: Option<(usize, u64)>) {
+        let Some((site, number)) = of else { return };
+        let Some(place) = self.places.get_mut(site) else { return };
+        if let Some(sent) = place.sent.iter_mut().find(|sent| sent.number == number) {
+            sent.arrived = true;
+        }
     }
 
     /// Whether a partition is between the sender of a packet and a site.
