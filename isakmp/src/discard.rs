@@ -1,5 +1,6 @@
 //! Why input was not accepted, and what was accepted although the RFC forbids it.
 
+use core::fmt;
 use core::net::IpAddr;
 
 use crate::crypto::CipherError;
@@ -8,6 +9,18 @@ use crate::crypto::Group;
 use crate::wire::{
     Cookie, ExchangeType, IdType, MessageId, NotifyType, ParseError, PayloadType, ProtocolId,
 };
+
+/// The group of perfect forward secrecy, which may be absent.
+struct OrNone(Option<Group>);
+
+impl fmt::Display for OrNone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(group) => group.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
+}
 
 /// Why a datagram or a job's result changed nothing. Only counters and the trace ring know of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,7 +199,7 @@ pub enum Discard {
     #[error("peer's proxy identity is an {0}")]
     ProxyType(IdType),
     /// The peer's perfect forward secrecy is not what the protection asks for.
-    #[error("peer's perfect forward secrecy is {peer:?}, ours {ours:?}")]
+    #[error("peer's perfect forward secrecy is {}, ours {}", OrNone(*peer), OrNone(*ours))]
     PfsMismatch {
         /// The peer's group.
         peer: Option<Group>,

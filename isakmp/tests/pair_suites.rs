@@ -231,3 +231,16 @@ fn shorter_lifetimes_of_the_responder_are_announced() {
         assert!(child.lifetime.kilobytes.unwrap() <= 1000);
     }
 }
+
+#[test]
+fn a_mismatch_of_perfect_forward_secrecy_reads_as_text() {
+    let text = |peer, ours| Discard::PfsMismatch { peer, ours }.to_string();
+    assert_eq!(
+        text(Some(Group::MODP_768), None),
+        "peer's perfect forward secrecy is group 1, ours none"
+    );
+    assert_eq!(
+        text(None, Some(Group::MODP_2048)),
+        "peer's perfect forward secrecy is none, ours group 14"
+    );
+}
