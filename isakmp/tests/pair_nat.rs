@@ -6,7 +6,9 @@ mod pair;
 
 use core::time::Duration;
 
-use dmvpn_isakmp::{Config, Encapsulation, Event, NatTraversal, PreSharedKey, Remote, Transport};
+use dmvpn_isakmp::{
+    Config, Encapsulation, Event, NatTraversal, PreSharedKey, Remote, Trace, Traced, Transport,
+};
 use pair::{HUB, Nat, Pair, SPOKE, TUNNEL, guide_config, guide_protection, ip};
 
 const INSIDE: &str = "192.168.1.2";
@@ -185,6 +187,12 @@ fn a_change_of_the_others_mapping_is_followed_from_behind_a_nat() {
     assert_eq!(paths.len(), 1);
     assert_ne!(paths[0], before);
     assert_eq!(paths[0].remote.ip(), ip("198.51.100.99"));
+    // Filed under where the peer was.
+    let moved = |record: &&Traced| matches!(record.trace, Trace::PeerMoved { .. });
+    let moved: Vec<_> = pair.hosts[1].traces.iter().filter(moved).collect();
+    assert_eq!(moved.len(), 1);
+    assert_eq!(moved[0].remote, before.remote);
+    assert_eq!(moved[0].trace, Trace::PeerMoved { path: paths[0] });
     pair.assert_connected();
     pair.assert_one_pair();
 }
@@ -406,7 +414,7 @@ fn drafts_chosen_by_the_peer() {
         let mm3 = &pair.hosts[0].sent.iter().find(|(_, t)| t.payload[16] == 4).unwrap().1.payload;
         assert!(mm3.windows(2).any(|window| window == [payload, 0]), "{payload}");
         let offered = pair.hosts[1].traces.iter().any(|record| {
-            matches!(&record.trace, dmvpn_isakmp::Trace::CheckingProposal { attributes, .. }
+            matches!(&record.trace, Trace::CheckingProposal { attributes, .. }
                 if attributes[0].number() == Some(u64::from(mode)))
         });
         assert!(offered, "encapsulation mode {mode}");

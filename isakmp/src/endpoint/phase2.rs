@@ -547,8 +547,8 @@ impl Endpoint {
         if path == negotiation.path || !may_move {
             return;
         }
-        negotiation.path = path;
         self.output.trace(negotiation, Trace::PeerMoved { path });
+        negotiation.path = path;
         let others: Vec<SaId> = peer.phase1.keys().copied().filter(|other| *other != id).collect();
         self.found_at(peer_id, path);
         for other in others {

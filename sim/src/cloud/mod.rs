@@ -503,9 +503,8 @@ impl Cloud<'_> {
     fn check_binding(&mut self, site: usize, address: IpAddr, nbma: IpAddr) {
         let spoke = self.scenario.spoke_of(address);
         let known = spoke.and_then(|spoke| self.places.get(spoke));
-        let may_be = |place: &Place| {
-            place.outside.contains(&nbma) || (place.led_away && nbma == STRANGER)
-        };
+        let may_be =
+            |place: &Place| place.outside.contains(&nbma) || (place.led_away && nbma == STRANGER);
         // A server that is configured is no spoke.
         if site < self.scenario.hubs && known.is_some_and(|place| !may_be(place)) {
             self.breaks(Invariant::ForeignBinding { site, address, nbma });

@@ -87,12 +87,7 @@ impl Cloud<'_> {
     }
 
     /// A packet is where its destination address says: `local` is still the sender.
-    pub(super) fn deliver(
-        &mut self,
-        underlay: Underlay,
-        packet: &Bytes,
-        of: Option<(usize, u64)>,
-    ) {
+    pub(super) fn deliver(&mut self, underlay: Underlay, packet: &Bytes, of: Option<(usize, u64)>) {
         let Underlay { local: sender, remote: to, .. } = underlay;
         let (site, to) = match self.owners.get(&to.ip()) {
             Some(Owner::Site(site)) => (*site, to),
