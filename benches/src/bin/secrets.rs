@@ -60,7 +60,15 @@ mod cases {
         }
         case("ESP's ICV and text, AES-GCM", true, &gcm);
         case("IKE's HASH payloads compared", true, &digest);
-        for group in [Group::MODP_768, Group::MODP_1024, Group::MODP_1536, Group::MODP_2048] {
+        let groups = [
+            Group::MODP_768,
+            Group::MODP_1024,
+            Group::MODP_1536,
+            Group::MODP_2048,
+            Group::MODP_3072,
+            Group::MODP_4096,
+        ];
+        for group in groups {
             case(&format!("Diffie-Hellman, {group}"), true, &|| diffie_hellman(group));
         }
         good
