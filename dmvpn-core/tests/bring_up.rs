@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use cloud::guide::{self, Settings, TUNNEL, ip};
+use cloud::nat::Nat;
 use cloud::{Cloud, inner_packet};
 use dmvpn_core::isakmp::{EspEncryption, EspProposal, Jobs, Mode, NatTraversal};
 use dmvpn_core::{
@@ -243,6 +244,47 @@ fn a_tunnel_added_later_joins_the_open_socket() {
         let responding = nhrp::ServerState::Responding;
         assert!(node.nhrp_servers(TunnelId(1)).any(|server| server.state == responding));
     }
+}
+
+/// The hub's NAT got another address, and the spoke followed: who is called where the hub was is
+/// still that peer, and not a second one.
+#[test]
+fn a_tunnel_to_where_the_peer_was_joins_its_socket() {
+    const INSIDE: &str = "10.9.0.1";
+    let settings = Settings::default();
+    let mut cloud = Cloud::new(12);
+    cloud.nat(ip(INSIDE), Nat::one_to_one(ip(INSIDE), ip("192.0.2.7")));
+    let hub = cloud.add(settings.hub_at(INSIDE));
+    let spoke =
+        cloud.add(settings.spoke_at("Spoke1", guide::SPOKE, guide::SPOKE_TUNNEL, "192.0.2.7"));
+    let up = cloud.run_until(Duration::from_secs(10), |cloud| guide::is_registered(cloud, spoke));
+    assert!(up);
+    cloud.nat_mut(ip(INSIDE)).outside = ip("192.0.2.8");
+    assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)));
+    let moved = |(_, event): &(_, Event)| matches!(event, Event::PeerMoved { .. });
+    assert!(cloud.routers[spoke].events.iter().any(moved));
+
+    let now = cloud.now;
+    let destination = ip("192.0.2.7");
+    for (router, mode, address) in [
+        (hub, TunnelMode::Multipoint, "10.2.2.254"),
+        (spoke, TunnelMode::PointToPoint { destination }, "10.2.2.1"),
+    ] {
+        let source = cloud.routers[router].blueprint.address;
+        let tunnel = settings.second_tunnel(source, mode, address);
+        cloud.routers[router].node.add_tunnel(now, TunnelId(1), tunnel).expect("another key");
+        cloud.drain(router);
+    }
+    cloud.run_for(Duration::from_secs(5));
+    let node = &cloud.routers[spoke].node;
+    assert_eq!(node.table_sizes().peers, 1, "one peer, one socket");
+    assert_eq!(node.isakmp().phase2().count(), 1, "one pair for both");
+    let inner = inner_packet([10, 2, 2, 1], [10, 2, 2, 254], 9);
+    let next_hop = NextHop::Protocol(ip("10.2.2.254"));
+    cloud.send_into(spoke, TunnelId(1), next_hop, &inner).expect("the second tunnel is up");
+    cloud.run_for(Duration::from_secs(1));
+    assert!(cloud.routers[hub].delivered.contains(&inner));
+    assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)), "and the first still is");
 }
 
 /// A data packet while an association waits for the peer's confirmation leaves the socket open.
