@@ -1,5 +1,6 @@
 //! What is known of protocol addresses: where they are, who said so, and for how long.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,22 +15,29 @@ use crate::output::{Output, Subject};
 use crate::prefix::PrefixMap;
 use crate::{CacheFlags, CacheKind, CacheView, Config, Event, LinkId, Prefix, RemovalCause, Trace};
 
-/// What is known of one target.
+/// What is known of one target. What a packet asks for is at hand; the rest is a wait for memory
+/// away, of which a packet to one of very many targets has enough.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) next_hop: IpAddr,
     pub(crate) nbma: Option<IpAddr>,
-    pub(crate) claimed_nbma: Option<IpAddr>,
     pub(crate) link: Option<LinkId>,
+    pub(crate) expires: Option<Instant>,
+    pub(crate) flags: CacheFlags,
+    /// Whether a packet went by it.
+    pub(crate) used: bool,
+    pub(crate) origin: Box<Origin>,
+}
+
+/// How what is known of a target came to be known.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) next_hop: IpAddr,
+    pub(crate) claimed_nbma: Option<IpAddr>,
     pub(crate) owner: Option<Owner>,
     /// Whether the peer that registered it is gone: then it is in nobody's way.
     pub(crate) abandoned: bool,
     pub(crate) created: Instant,
-    pub(crate) expires: Option<Instant>,
     pub(crate) kind: CacheKind,
-    pub(crate) flags: CacheFlags,
-    /// Whether a packet went by it.
-    pub(crate) used: bool,
     /// Whether it is a reason for its link to get multicast.
     multicast: bool,
 }
@@ -86,7 +94,7 @@ impl Cache {
     /// fallback for what nobody registered.
     pub(crate) fn is_configured(&self, address: IpAddr, network: &Prefix) -> bool {
         let configured = |(target, entry): (Prefix, &Entry)| {
-            entry.owner.is_none() && (entry.flags.local || !target.covers(network))
+            entry.origin.owner.is_none() && (entry.flags.local || !target.covers(network))
         };
         self.entries.matches(address).any(configured)
     }
@@ -102,9 +110,11 @@ impl Cache {
         Some((target, entry.nbma?, entry))
     }
 
-    /// Marks an entry as used and says whether it was not before.
-    pub(crate) fn mark_used(&mut self, target: &Prefix) -> bool {
-        self.entries.get_mut(target).is_some_and(|entry| !core::mem::replace(&mut entry.used, true))
+    /// Marks an entry as used.
+    pub(crate) fn mark_used(&mut self, target: &Prefix) {
+        if let Some(entry) = self.entries.get_mut(target) {
+            entry.used = true;
+        }
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
@@ -121,13 +131,13 @@ impl Cache {
             CacheView {
                 interface: Arc::clone(interface),
                 target: *target,
-                next_hop: entry.next_hop,
+                next_hop: entry.origin.next_hop,
                 nbma: entry.nbma,
-                claimed_nbma: entry.claimed_nbma,
+                claimed_nbma: entry.origin.claimed_nbma,
                 link: entry.link,
-                age: now.saturating_duration_since(entry.created),
+                age: now.saturating_duration_since(entry.origin.created),
                 expires: entry.expires.map(|at| at.saturating_duration_since(now)),
-                kind: entry.kind,
+                kind: entry.origin.kind,
                 flags: entry.flags,
             }
         })
@@ -158,29 +168,25 @@ impl Cache {
                 continue;
             }
             let present = self.entries.get(&target);
-            if present.is_some_and(|entry| entry.nbma == nbma && entry.kind == kind) {
+            if present.is_some_and(|entry| entry.nbma == nbma && entry.origin.kind == kind) {
                 let subject = Subject { nbma, protocol: Some(next_hop) };
                 output.trace(now, subject, || Trace::CacheUpdate { target, next_hop, nbma });
                 continue;
             }
             self.remove(now, &target, RemovalCause::Unconfigured, output);
-            let entry = Entry {
+            let origin = Box::new(Origin {
                 next_hop,
-                nbma,
                 claimed_nbma: None,
-                link: None,
                 owner: None,
                 abandoned: false,
                 created: now,
-                expires: None,
                 kind,
-                flags,
-                used: false,
                 multicast: false,
-            };
+            });
+            let entry = Entry { nbma, link: None, expires: None, flags, used: false, origin };
             self.insert(now, target, entry, output);
         }
-        let configured = self.entries.iter().filter(|(_, entry)| entry.owner.is_none());
+        let configured = self.entries.iter().filter(|(_, entry)| entry.origin.owner.is_none());
         let gone = configured.map(|(target, _)| *target).filter(|target| !wanted.contains(target));
         for target in gone.collect::<Vec<_>>() {
             self.remove(now, &target, RemovalCause::Unconfigured, output);
@@ -188,13 +194,13 @@ impl Cache {
     }
 
     fn insert(&mut self, now: Instant, target: Prefix, entry: Entry, output: &mut Output) {
-        let (next_hop, nbma, link) = (entry.next_hop, entry.nbma, entry.link);
+        let (next_hop, nbma, link) = (entry.origin.next_hop, entry.nbma, entry.link);
         let subject = Subject { nbma, protocol: Some(next_hop) };
         output.trace(now, subject, || Trace::CacheAdd { target, next_hop, nbma });
         if let Some(expires) = entry.expires {
             self.expiry.set(target, expires);
         }
-        if let Some(owner) = &entry.owner {
+        if let Some(owner) = &entry.origin.owner {
             self.registered = self.registered.saturating_add(1);
             self.by_owner.entry(owner.clone()).or_default().insert(target, ());
         }
@@ -218,19 +224,19 @@ impl Cache {
         let subject = Subject { nbma: Some(nbma), protocol: Some(next_hop) };
         if let Some(entry) = self.entries.get_mut(&target)
             && entry.link == Some(link)
-            && entry.owner.as_ref() == Some(&binding.owner)
+            && entry.origin.owner.as_ref() == Some(&binding.owner)
         {
             let moved = entry.nbma != Some(nbma);
             entry.nbma = Some(nbma);
-            entry.claimed_nbma = binding.claimed_nbma;
+            entry.origin.claimed_nbma = binding.claimed_nbma;
             entry.flags.nat = binding.claimed_nbma.is_some();
             entry.flags.unique = binding.unique;
-            entry.abandoned = false;
+            entry.origin.abandoned = false;
             entry.expires = Some(expires);
             self.expiry.set(target, expires);
             let nbma_now = Some(nbma);
             output.trace(now, subject, || Trace::CacheUpdate { target, next_hop, nbma: nbma_now });
-            let changed = core::mem::replace(&mut entry.multicast, multicast) != multicast;
+            let changed = core::mem::replace(&mut entry.origin.multicast, multicast) != multicast;
             if moved {
                 output.event(Event::CacheUpdated { target, nbma, link: Some(link) });
             }
@@ -254,16 +260,19 @@ impl Cache {
             return;
         }
         self.remove(now, &target, RemovalCause::Moved, output);
-        let entry = Entry {
+        let origin = Box::new(Origin {
             next_hop,
-            nbma: Some(nbma),
             claimed_nbma: binding.claimed_nbma,
-            link: Some(link),
             owner: Some(binding.owner),
             abandoned: false,
             created: now,
-            expires: Some(expires),
             kind: CacheKind::Dynamic,
+            multicast,
+        });
+        let entry = Entry {
+            nbma: Some(nbma),
+            link: Some(link),
+            expires: Some(expires),
             flags: CacheFlags {
                 unique: binding.unique,
                 registered: true,
@@ -271,7 +280,7 @@ impl Cache {
                 ..CacheFlags::default()
             },
             used: false,
-            multicast,
+            origin,
         };
         self.insert(now, target, entry, output);
         let protocol = next_hop;
@@ -291,7 +300,7 @@ impl Cache {
     pub(crate) fn abandon(&mut self, owner: &Owner, link: LinkId) {
         for target in self.by_owner.get(owner).into_iter().flat_map(Few::keys) {
             if let Some(entry) = self.entries.get_mut(target).filter(|e| e.link == Some(link)) {
-                entry.abandoned = true;
+                entry.origin.abandoned = true;
             }
         }
     }
@@ -300,7 +309,7 @@ impl Cache {
     pub(crate) fn reclaim(&mut self, owner: &Owner) {
         for target in self.by_owner.get(owner).into_iter().flat_map(Few::keys) {
             if let Some(entry) = self.entries.get_mut(target) {
-                entry.abandoned = false;
+                entry.origin.abandoned = false;
             }
         }
     }
@@ -315,7 +324,7 @@ impl Cache {
         let Some(entry) = self.entries.remove(target) else { return };
         let target = *target;
         self.expiry.cancel(&target);
-        if let Some(owner) = &entry.owner {
+        if let Some(owner) = &entry.origin.owner {
             self.registered = self.registered.saturating_sub(1);
             if let Some(targets) = self.by_owner.get_mut(owner) {
                 targets.remove(&target);
@@ -324,11 +333,12 @@ impl Cache {
                 }
             }
         }
-        let Entry { next_hop, nbma, link, .. } = entry;
+        let Entry { nbma, link, .. } = entry;
+        let next_hop = entry.origin.next_hop;
         let subject = Subject { nbma, protocol: Some(next_hop) };
         output.trace(now, subject, || Trace::CacheDelete { target, next_hop, nbma, cause });
         let Some(nbma) = nbma else { return };
-        if let Some(link) = link.filter(|_| entry.multicast)
+        if let Some(link) = link.filter(|_| entry.origin.multicast)
             && self.multicast.unbind(link) == Change::Removed
         {
             output.trace(now, subject, || Trace::MulticastRemoved { nbma });

@@ -493,10 +493,12 @@ impl Endpoint {
     pub fn lookup(&mut self, now: Instant, address: IpAddr) -> Option<NextHop> {
         let now = self.now.observe(now);
         let (target, nbma, entry) = self.cache.lookup(now, address)?;
-        let (link, used, next_hop) = (entry.link, entry.used, entry.next_hop);
-        if !used && self.cache.mark_used(&target) {
-            let subject = Subject { nbma: Some(nbma), protocol: Some(next_hop) };
-            self.output.trace(now, subject, || Trace::Resolved { address: next_hop, nbma });
+        let link = entry.link;
+        if !entry.used {
+            let address = entry.origin.next_hop;
+            self.cache.mark_used(&target);
+            let subject = Subject { nbma: Some(nbma), protocol: Some(address) };
+            self.output.trace(now, subject, || Trace::Resolved { address, nbma });
         }
         Some(NextHop { nbma, link: link.or_else(|| self.links.at(nbma)) })
     }

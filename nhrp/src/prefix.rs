@@ -1,4 +1,3 @@
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -105,11 +104,11 @@ pub(crate) const fn address_bits(address: IpAddr) -> u8 {
 }
 
 /// A map from prefixes with longest-prefix match: one ordered lookup for each prefix length that
-/// occurs.
+/// occurs. Values lie beside the prefixes, where a search has just been: what is large and seldom
+/// asked for belongs into a box of theirs.
 #[derive(Clone, Debug)]
 pub(crate) struct PrefixMap<V> {
-    /// What is sought is beside what is found, so that a search touches little memory.
-    entries: BTreeMap<Prefix, Box<V>>,
+    entries: BTreeMap<Prefix, V>,
     lengths: BTreeMap<u8, usize>,
 }
 
@@ -121,12 +120,12 @@ impl<V> Default for PrefixMap<V> {
 
 impl<V> PrefixMap<V> {
     pub(crate) fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
-        let before = self.entries.insert(prefix, Box::new(value));
+        let before = self.entries.insert(prefix, value);
         if before.is_none() {
             let count = self.lengths.entry(prefix.length).or_default();
             *count = count.saturating_add(1);
         }
-        before.map(|before| *before)
+        before
     }
 
     pub(crate) fn remove(&mut self, prefix: &Prefix) -> Option<V> {
@@ -137,15 +136,15 @@ impl<V> PrefixMap<V> {
                 self.lengths.remove(&prefix.length);
             }
         }
-        Some(*removed)
+        Some(removed)
     }
 
     pub(crate) fn get(&self, prefix: &Prefix) -> Option<&V> {
-        self.entries.get(prefix).map(Box::as_ref)
+        self.entries.get(prefix)
     }
 
     pub(crate) fn get_mut(&mut self, prefix: &Prefix) -> Option<&mut V> {
-        self.entries.get_mut(prefix).map(Box::as_mut)
+        self.entries.get_mut(prefix)
     }
 
     /// The prefixes that contain `address` and their values, the longest first.
@@ -156,11 +155,71 @@ impl<V> PrefixMap<V> {
             if prefix.length != *length {
                 return None;
             }
-            self.entries.get(&prefix).map(|value| (prefix, &**value))
+            self.entries.get(&prefix).map(|value| (prefix, value))
         })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Prefix, &V)> + '_ {
-        self.entries.iter().map(|(prefix, value)| (prefix, &**value))
+        self.entries.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Prefix, PrefixMap};
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
+    use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use proptest::prelude::*;
+
+    /// Few different addresses, so that prefixes are within each other.
+    fn address() -> impl Strategy<Value = IpAddr> {
+        (any::<bool>(), 0u8..4, 0u8..4).prop_map(|(v4, network, host)| {
+            if v4 {
+                Ipv4Addr::new(10, network << 6, 0, host).into()
+            } else {
+                Ipv6Addr::from(u128::from(network) << 120 | u128::from(host)).into()
+            }
+        })
+    }
+
+    fn prefix() -> impl Strategy<Value = Prefix> {
+        let length =
+            prop_oneof![Just(0u8), Just(1), Just(9), Just(10), Just(31), Just(32), Just(128)];
+        (address(), length).prop_map(|(address, length)| Prefix::new(address, length))
+    }
+
+    proptest! {
+        // Interpreted, a case takes seconds.
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 256 }))]
+
+        /// Beside a map that is searched from end to end.
+        #[test]
+        fn it_finds_all_that_contain_an_address_the_longest_first(
+            changes in proptest::collection::vec((prefix(), any::<Option<u32>>()), 0..60),
+            addresses in proptest::collection::vec(address(), 1..8),
+        ) {
+            let (mut map, mut model) = (PrefixMap::default(), BTreeMap::new());
+            for (prefix, value) in changes {
+                match value {
+                    Some(value) => {
+                        prop_assert_eq!(map.insert(prefix, value), model.insert(prefix, value));
+                    }
+                    None => prop_assert_eq!(map.remove(&prefix), model.remove(&prefix)),
+                }
+                prop_assert_eq!(map.get(&prefix), model.get(&prefix));
+                prop_assert_eq!(map.get_mut(&prefix).copied(), model.get(&prefix).copied());
+                for address in &addresses {
+                    let mut expected: Vec<(Prefix, &u32)> = model
+                        .iter()
+                        .filter(|(prefix, _)| prefix.contains(*address))
+                        .map(|(prefix, value)| (*prefix, value))
+                        .collect();
+                    expected.sort_by_key(|(prefix, _)| core::cmp::Reverse(prefix.length()));
+                    prop_assert_eq!(map.matches(*address).collect::<Vec<_>>(), expected);
+                }
+            }
+            prop_assert!(map.iter().eq(model.iter()));
+        }
     }
 }

@@ -46,7 +46,7 @@ impl Purge {
                 }
                 _ => {
                     let target = Prefix::host(address);
-                    let present = cache.get(&target).and_then(|entry| entry.owner.as_ref());
+                    let present = cache.get(&target).and_then(|entry| entry.origin.owner.as_ref());
                     match present {
                         Some(present) if *present == owner => {
                             targets.insert(target);

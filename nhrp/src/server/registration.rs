@@ -211,8 +211,8 @@ fn decide(
     {
         return refuse(CieCode::ADMINISTRATIVELY_PROHIBITED);
     }
-    let registered = present.filter(|entry| entry.owner.is_some());
-    let own = registered.is_some_and(|entry| entry.owner.as_ref() == Some(&binding.owner));
+    let registered = present.filter(|entry| entry.origin.owner.is_some());
+    let own = registered.is_some_and(|entry| entry.origin.owner.as_ref() == Some(&binding.owner));
     // §5.2.4, code 14. The RFC would let a request without the flag pass, but then it protected
     // nobody.
     if registered.is_some_and(|entry| entry.flags.unique) && !own {
@@ -221,8 +221,8 @@ fn decide(
     // Another identity is somebody else, whatever the flag says, as long as the one that registered
     // is there; who has its NBMA address for an identity comes back as another one. Without
     // identities the RFC's rule is all there is.
-    let there = registered.filter(|entry| !entry.abandoned);
-    let other = there.and_then(|entry| entry.owner.as_ref()).filter(|_| !own);
+    let there = registered.filter(|entry| !entry.origin.abandoned);
+    let other = there.and_then(|entry| entry.origin.owner.as_ref()).filter(|_| !own);
     if let (Some(Owner::Identity(_)), Owner::Identity(_)) = (other, &binding.owner) {
         return refuse(CieCode::ADMINISTRATIVELY_PROHIBITED);
     }
