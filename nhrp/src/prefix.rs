@@ -105,7 +105,7 @@ pub(crate) const fn address_bits(address: IpAddr) -> u8 {
 
 /// A map from prefixes with longest-prefix match: one ordered lookup for each prefix length that
 /// occurs. Values lie beside the prefixes, where a search has just been: what is large and seldom
-/// asked for belongs into a box of theirs.
+/// asked for belongs in a box of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct PrefixMap<V> {
     entries: BTreeMap<Prefix, V>,

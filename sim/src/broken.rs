@@ -50,8 +50,9 @@ pub enum Invariant {
         number: u64,
     },
     /// No two spokes share a binding that one of them did not register: an address is bound to
-    /// where its spoke is, or was. Or where a stranger sent from what the spoke had said, and
-    /// nobody had heard: from who is behind a NAT that is news of its place (RFC 3947 §7).
+    /// where its spoke is, or was. One exception: what a spoke behind a NAT had sent reaches the hub
+    /// for the first time from a stranger's address. The hub has to take that for the spoke's new
+    /// place (RFC 3947 §7).
     #[error("site {site} bound {address} to {nbma}, where its spoke never was")]
     ForeignBinding {
         /// Whose cache.

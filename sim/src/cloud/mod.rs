@@ -85,9 +85,9 @@ struct Place {
     dice: Dice,
     /// Where the world sees it, or saw it.
     outside: BTreeSet<IpAddr>,
-    /// Whether a stranger sent something of it that nobody had seen: a hub may look for it there
-    /// (RFC 3947 §7).
-    led_away: bool,
+    /// The hubs that may look for it at the stranger's from now on: what it had sent from behind a
+    /// NAT came from there first, and is news of its place (RFC 3947 §7).
+    led_away: BTreeSet<usize>,
     /// What it sent last.
     sent: VecDeque<Sent>,
     /// How many packets it sent.
@@ -104,7 +104,8 @@ struct Sent {
     number: u64,
     underlay: Underlay,
     packet: Bytes,
-    /// Whether a router got it unaltered.
+    /// Whether a router got it. Damaged it did not, even if what was damaged is what nothing
+    /// authenticates.
     arrived: bool,
 }
 
@@ -219,7 +220,7 @@ impl<'a> Cloud<'a> {
                 restarts: 0,
                 dice: Dice::of(scenario.seed, 1_000_000 + number as u64),
                 outside: BTreeSet::new(),
-                led_away: false,
+                led_away: BTreeSet::new(),
                 sent: VecDeque::new(),
                 sent_number: 0,
                 recent: (0, 0),
@@ -503,8 +504,9 @@ impl Cloud<'_> {
     fn check_binding(&mut self, site: usize, address: IpAddr, nbma: IpAddr) {
         let spoke = self.scenario.spoke_of(address);
         let known = spoke.and_then(|spoke| self.places.get(spoke));
-        let may_be =
-            |place: &Place| place.outside.contains(&nbma) || (place.led_away && nbma == STRANGER);
+        let may_be = |place: &Place| {
+            place.outside.contains(&nbma) || (place.led_away.contains(&site) && nbma == STRANGER)
+        };
         // A server that is configured is no spoke.
         if site < self.scenario.hubs && known.is_some_and(|place| !may_be(place)) {
             self.breaks(Invariant::ForeignBinding { site, address, nbma });
@@ -632,14 +634,13 @@ impl Cloud<'_> {
 
     /// A stranger on the path repeats what a site sent.
     fn replay(&mut self, site: usize, back: u64, forged: bool) {
-        let Some(place) = self.places.get_mut(site) else { return };
+        let Some(place) = self.places.get(site) else { return };
         let back = usize::try_from(back).unwrap_or(0);
         let index = place.sent.len().checked_sub(1 + back);
         let Some(sent) = index.and_then(|index| place.sent.get(index)) else { return };
-        let Sent { number, mut underlay, packet, arrived } = sent.clone();
+        let Sent { number, mut underlay, packet, .. } = sent.clone();
         if forged {
             underlay.local = SocketAddr::new(STRANGER, underlay.local.port());
-            place.led_away |= !arrived;
         }
         let of = Some((site, number));
         self.schedule(self.now, Event::Deliver { underlay, packet, of });

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use dmvpn_core::{Transport, Underlay};
 
-use super::{Cloud, Event, MARKER, Owner, Sent};
+use super::{Cloud, Event, MARKER, Owner, STRANGER, Sent};
 use crate::broken::Invariant;
 use crate::dice::Dice;
 use crate::scenario::Driver;
@@ -109,6 +109,9 @@ impl Cloud<'_> {
         if self.is_cut_off(sender, site) {
             return;
         }
+        if self.awake(site).is_some() {
+            self.heard(site, sender, of);
+        }
         let nervous = self.scenario.settings.driver == Driver::Nervous;
         let mut data = core::mem::take(&mut self.scratch);
         data.clear();
@@ -120,7 +123,6 @@ impl Cloud<'_> {
             if nervous {
                 router.handle_timeout(now);
             }
-            self.arrived(of);
         }
         if let Some(inner) = came_out.and_then(|range| data.get(range)) {
             self.come_out(site, inner);
@@ -129,12 +131,17 @@ impl Cloud<'_> {
         self.settle(site);
     }
 
-    /// Remembers that a router got a packet.
-    fn arrived(&mut self, of: Option<(usize, u64)>) {
-        let Some((site, number)) = of else { return };
-        let Some(place) = self.places.get_mut(site) else { return };
-        if let Some(sent) = place.sent.iter_mut().find(|sent| sent.number == number) {
-            sent.arrived = true;
+    /// Remembers that a site's router gets a packet, and whether it was news that came from a
+    /// stranger.
+    fn heard(&mut self, site: usize, sender: SocketAddr, of: Option<(usize, u64)>) {
+        let Some((from, number)) = of else { return };
+        let translated = self.scenario.settings.force_encapsulation
+            || self.scenario.sites.get(from).is_some_and(|from| from.nat.is_some());
+        let Some(place) = self.places.get_mut(from) else { return };
+        let Some(sent) = place.sent.iter_mut().find(|sent| sent.number == number) else { return };
+        let news = !core::mem::replace(&mut sent.arrived, true);
+        if news && translated && sender.ip() == STRANGER {
+            place.led_away.insert(site);
         }
     }
 
