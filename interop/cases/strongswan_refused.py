@@ -159,7 +159,7 @@ THEIRS = {
         (r"^ISAKMP: transform 1, ESP_AES$", r"^ISAKMP:      authenticator is HMAC-SHA256$",
          r"^ISAKMP:\(1001\): IPSec policy invalidated proposal 1, transform 1$", *told(NO_TRANSFORM, "PROPOSAL_NOT_CHOSEN")[1:]),
         {"esp": "aes128-sha256"}, phase_2=True, says="received NO_PROPOSAL_CHOSEN error notify"),
-    "pfs": Refusal(told(r"peer's perfect forward secrecy is None, ours Some\(Group\(1\)\)", "PROPOSAL_NOT_CHOSEN"), {"esp": "3des-sha1"}, options={"pfs": True},
+    "pfs": Refusal(told(r"peer's perfect forward secrecy is none, ours group 1", "PROPOSAL_NOT_CHOSEN"), {"esp": "3des-sha1"}, options={"pfs": True},
                    phase_2=True, says="received NO_PROPOSAL_CHOSEN error notify"),
     "mode": Refusal(
         (r"^ISAKMP:      encaps is 1 \(Tunnel\)$", r"^ISAKMP:\(1001\): IPSec policy invalidated proposal 1, transform 1$", *told(NO_TRANSFORM, "PROPOSAL_NOT_CHOSEN")[1:]),
