@@ -13,7 +13,7 @@ use cloud::{Cloud, Driver, endpoint, events, host, hub, ip, link, spoke, state, 
 use dmvpn_nhrp::wire::{Body, Cie, CieCode, Packet, RequestId};
 use dmvpn_nhrp::{
     ConfigBuilder, ConfigError, Discard, Endpoint, Event, Link, LinkId, NextHopServer, ServerState,
-    StaticMap,
+    StaticMap, Trace,
 };
 use dmvpn_time::Instant;
 
@@ -197,6 +197,7 @@ fn a_server_that_stops_answering_is_down_after_three_requests_and_up_again() {
     let first = transmits(&mut spoke).remove(0);
     spoke.handle_packet(Instant::EPOCH, &to_hub(), &reply_to(&first.packet, |_| {})).unwrap();
     events(&mut spoke);
+    while spoke.poll_trace().is_some() {}
     let mut sent = 0;
     let (down, now) = loop {
         let now = spoke.poll_timeout().unwrap();
@@ -210,6 +211,10 @@ fn a_server_that_stops_answering_is_down_after_three_requests_and_up_again() {
     assert_eq!(down, [Event::NhsDown { address: ip(HUB) }]);
     // Three went unanswered for 1, 2 and 4 seconds; a fourth is on its way.
     assert_eq!((sent, now), (4, Instant::from_secs(107)));
+    // IOS says NHS-DOWN, and nothing of a state.
+    let traces: Vec<_> = core::iter::from_fn(|| spoke.poll_trace()).map(|it| it.trace).collect();
+    assert!(traces.contains(&Trace::NhsDown { address: ip(HUB) }));
+    assert!(!traces.iter().any(|trace| matches!(trace, Trace::ServerTransition { .. })));
     assert_eq!(spoke.servers().next().unwrap().state, ServerState::Expecting);
     spoke.handle_timeout(Instant::from_secs(115));
     let again = transmits(&mut spoke).remove(0);

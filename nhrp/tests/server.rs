@@ -67,6 +67,16 @@ fn register(hub: &mut Endpoint, now: u64, link: &Link, packet: &[u8]) -> Vec<u8>
 
 const SPOKE: &str = "172.16.1.1";
 
+/// RFC 2332 §5.1: as if the server were sending a request of its own.
+#[test]
+fn a_reply_has_all_its_hops_before_it() {
+    let mut hub = up(hub());
+    let far = request(SPOKE, "10.1.1.1", |packet| packet.hop_count = 3);
+    hub.handle_packet(Instant::EPOCH, &peer(1, SPOKE, "one"), &far).unwrap();
+    let sent = transmits(&mut hub);
+    assert_eq!(Packet::parse(&sent[0].packet).unwrap().hop_count, 255);
+}
+
 #[test]
 fn a_unique_address_belongs_to_who_registered_it_first() {
     let mut hub = up(hub());

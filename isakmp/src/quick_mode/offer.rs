@@ -334,3 +334,29 @@ pub(crate) fn selector(id: &Identification<'_>) -> Option<Selector> {
     let prefix = u8::try_from(ones).ok()?;
     Some(Selector { address, prefix, protocol: id.protocol, port: id.port })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{SecurityAssociation, choose, offer};
+    use crate::{Discard, Protection, Remote};
+
+    /// RFC 2408 §4.2: proposals of one number are accepted together or not at all.
+    #[test]
+    fn proposals_that_are_meant_together_are_not_for_us() {
+        let local = "172.17.0.1".parse().expect("an address");
+        let protection = Protection::gre(local, Remote::Any);
+        let mut offered = offer(&protection, 0x1234_5678, None);
+        let chosen =
+            |offered: &SecurityAssociation<'_>| choose(offered, &protection, None, &mut Vec::new());
+        assert!(chosen(&offered).is_ok());
+        // Another number is an alternative.
+        let mut other = offered.proposals[0].clone();
+        other.number = 2;
+        offered.proposals.push(other);
+        assert!(chosen(&offered).is_ok());
+        offered.proposals[1].number = 1;
+        assert_eq!(chosen(&offered).err(), Some(Discard::NoProposalChosen));
+    }
+}
