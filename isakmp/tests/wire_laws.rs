@@ -419,6 +419,33 @@ fn faults_inside_a_security_association() {
     assert_eq!((none.count(), none.spis().count()), (65535, 0));
 }
 
+/// A delete of ISAKMP SAs names them by both cookies, one of ESP SAs by four octets each.
+#[test]
+fn a_delete_names_what_it_deletes() {
+    let (initiator, responder) = (Cookie([1; 8]), Cookie([2; 8]));
+    let isakmp = Delete::isakmp(initiator, responder);
+    assert_eq!((isakmp.protocol(), isakmp.spi_size(), isakmp.count()), (ProtocolId::ISAKMP, 16, 1));
+    assert!(isakmp.names_isakmp(initiator, responder));
+    assert!(!isakmp.names_isakmp(responder, initiator));
+    assert!(!isakmp.names_isakmp(initiator, Cookie::ZERO));
+    let esp = Delete::esp(&[7, 8]);
+    assert_eq!((esp.protocol(), esp.spi_size(), esp.count()), (ProtocolId::ESP, 4, 2));
+    // The same octets under another protocol are another SA.
+    let mut body = Payload::Delete(isakmp).body().unwrap();
+    body[4] = ProtocolId::ESP.0;
+    assert!(!Delete::parse(&body, 32).unwrap().names_isakmp(initiator, responder));
+}
+
+#[test]
+fn a_cookie_is_zero_only_as_a_whole() {
+    assert!(Cookie::ZERO.is_zero());
+    for at in 0..8 {
+        let mut cookie = [0; 8];
+        cookie[at] = 1;
+        assert!(!Cookie(cookie).is_zero());
+    }
+}
+
 /// Every value of every code point has a text.
 #[test]
 fn names_are_total() {
