@@ -126,6 +126,27 @@ fn a_main_mode_that_began_before_the_other_and_was_heard_of_after_it() {
     }
 }
 
+/// A grace period does not prolong the life of a phase 1 SA that was replaced.
+#[test]
+fn a_replaced_phase_1_ends_with_its_lifetime() {
+    let config = || {
+        let rekeying = Rekeying { grace: Duration::from_secs(86_400), ..Rekeying::default() };
+        let policy = Policy { lifetime: 600, ..pair::GUIDE_POLICY };
+        guide_config().policies(vec![policy]).rekeying(rekeying).build().unwrap()
+    };
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    pair.connect();
+    let alive = |pair: &Pair| pair.hosts.each_ref().map(|host| host.endpoint.phase1().count());
+    // Renewed between one and two minutes before its end.
+    pair.run_for(Duration::from_secs(595));
+    assert_eq!(alive(&pair), [2, 2]);
+    // Neither hears the other's delete.
+    pair.meddler = Some(Box::new(|copies, _| copies.clear()));
+    pair.run_for(Duration::from_secs(10));
+    assert_eq!(alive(&pair), [1, 1]);
+}
+
 /// strongSwan leaves what it has replaced to its lifetime. Whichever side re-keys, and whosever SPIs
 /// are the lower, only one pair is re-keyed from here on.
 #[test]
