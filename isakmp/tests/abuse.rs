@@ -13,7 +13,9 @@ use dmvpn_isakmp::wire::{
     Chain, Cookie, Delete, ExchangeType, Header, IdType, Identification, Message, MessageId,
     Notification, NotifyType, Payload, PayloadType, VendorId,
 };
-use dmvpn_isakmp::{AggressiveAnswer, AggressiveMode, Discard, Fragmentation, Path, Policy, Trace};
+use dmvpn_isakmp::{
+    AggressiveAnswer, AggressiveMode, Discard, Fragmentation, Limits, Path, Policy, Trace,
+};
 use insider::{Insider, answer, clear, mm1, phase1_offer};
 use pair::{Pair, guide_config, ip};
 
@@ -156,7 +158,7 @@ fn cookies_used_again() {
     assert_eq!(pair.hosts[1].endpoint.phase1().count(), 2);
     let other = Payload::SecurityAssociation(phase1_offer(2));
     let other = clear((Cookie([1; 8]), Cookie::ZERO), MM, &[other]);
-    assert!(matches!(hub_refuses(&mut pair, here, &other), Discard::MissingPayload(_)));
+    assert!(matches!(hub_refuses(&mut pair, here, &other), Discard::UnknownCookies { .. }));
     // With the other's responder cookie, and with none that exists.
     let cookies: Vec<_> = pair.hosts[1].endpoint.phase1().map(|sa| sa.cookies).collect();
     let payloads = [Payload::KeyExchange(vec![2; 96].into()), Payload::Nonce(vec![7; 20].into())];
@@ -166,18 +168,30 @@ fn cookies_used_again() {
     assert!(matches!(hub_refuses(&mut pair, here, &invented), Discard::UnknownCookies { .. }));
 }
 
-/// A responder cookie of zero in MM3 finds the negotiation by its first message, and does not fit it.
+/// RFC 2408 §2.5.3: who does not know the responder's cookie has not read MM2, and need not be where it
+/// says. Such a peer gets no further than MM1: it is not answered, and it locks nobody out.
 #[test]
 fn no_responder_cookie_in_mm3() {
-    let mut pair = Pair::guide();
-    let path = from(&pair, "192.0.2.1");
-    answer(&mut pair, path, &mm1([1; 8]));
-    let payloads = [Payload::KeyExchange(vec![2; 96].into()), Payload::Nonce(vec![7; 20].into())];
-    let mm3 = clear((Cookie([1; 8]), Cookie::ZERO), MM, &payloads);
-    // Whoever sent MM1 from there may go on; nothing else is reached by it.
-    pair.deliver(1, path, &mm3);
-    assert_eq!(pair.hosts[1].endpoint.phase1().count(), 1);
-    assert_eq!(pair.hosts[1].endpoint.peers().count(), 0);
+    let limits = Limits { half_open: 4, ..Limits::default() };
+    let config = || guide_config().limits(limits).build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    pair.protect_guide();
+    let payloads = [Payload::KeyExchange(vec![2; 96].into()), Payload::Nonce(vec![7; 8].into())];
+    for number in 1..=4 {
+        let path = from(&pair, &format!("192.0.2.{number}"));
+        answer(&mut pair, path, &mm1([number; 8]));
+        for responder in [Cookie::ZERO, Cookie([9; 8])] {
+            let (initiator, mm3) =
+                (Cookie([number; 8]), clear((Cookie([number; 8]), responder), MM, &payloads));
+            let refused = Discard::UnknownCookies { initiator, responder };
+            assert_eq!(hub_refuses(&mut pair, path, &mm3), refused);
+        }
+    }
+    assert_eq!(pair.hosts[1].endpoint.phase1().count(), 4);
+    pair.connect();
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
+    assert_eq!(pair.hosts[1].endpoint.counters().half_open_refused, 0);
 }
 
 /// CVE-2023-30570: after a refused aggressive mode the same cookies come again.

@@ -1,4 +1,5 @@
-//! A million forged first messages: what they may cost, and whom they may not bother.
+//! A million forged first messages, each with a third that was guessed: what they may cost, and whom
+//! they may not bother.
 
 extern crate alloc;
 
@@ -8,8 +9,9 @@ mod pair;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use dmvpn_isakmp::{Limits, Path};
-use insider::mm1;
+use dmvpn_isakmp::wire::{Cookie, ExchangeType, Payload};
+use dmvpn_isakmp::{Discard, Limits, Path};
+use insider::{clear, mm1};
 use pair::{Pair, guide_config};
 
 const FLOOD: u64 = 1_000_000;
@@ -43,6 +45,8 @@ fn a_million_forged_first_messages() {
     let hub = &mut pair.hosts[1].endpoint;
     let (mut answered, mut sent_octets, mut received_octets) = (0, 0, 0);
     let mut cookies: Vec<[u8; 8]> = Vec::with_capacity(1_000_000);
+    let key_exchange =
+        [Payload::KeyExchange(vec![2; 96].into()), Payload::Nonce(vec![7; 8].into())];
     let memory = allocation_counter::measure(|| {
         for number in 0..FLOOD {
             // From everywhere, a million in 100 seconds.
@@ -59,6 +63,12 @@ fn a_million_forged_first_messages() {
             }
             assert!(answers <= 1, "one datagram for one");
             answered += answers;
+            // Who is not there does not know the cookie that MM2 has.
+            let initiator = Cookie((number + 1).to_be_bytes());
+            let mm3 = clear((initiator, Cookie::ZERO), ExchangeType::MAIN_MODE, &key_exchange);
+            let refused = hub.handle_datagram(now, path, &mm3);
+            assert!(matches!(refused, Err(Discard::UnknownCookies { .. })));
+            assert!(hub.poll_transmit().is_none());
             if number % 100 == 0 {
                 now += Duration::from_millis(10);
                 hub.handle_timeout(now);

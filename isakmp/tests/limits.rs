@@ -8,8 +8,8 @@ mod pair;
 use core::time::Duration;
 
 use dmvpn_isakmp::wire::{
-    Attribute, Cookie, ExchangeType, MAX_PAYLOADS, MAX_PROPOSALS, Payload, Proposal, ProtocolId,
-    SecurityAssociation, Transform, TransformId, VendorId, phase1,
+    Attribute, Cookie, ExchangeType, MAX_PAYLOADS, MAX_PROPOSALS, ParseError, Payload, Proposal,
+    ProtocolId, SecurityAssociation, Transform, TransformId, VendorId, phase1,
 };
 use dmvpn_isakmp::{CloseReason, Config, Counters, Discard, Limits, Path, Trace, Transport};
 use insider::{Insider, clear, mm1, phase1_offer};
@@ -155,6 +155,21 @@ fn payloads() {
     let refused = Discard::TooMany { what: "payloads", count: 6, limit: 5 };
     assert_eq!(outcome(limits, &message(6)), Err(refused));
     assert_eq!(outcome(Limits::default(), &message(MAX_PAYLOADS)), Ok(()));
+    // What no limit admits is counted by it all the same.
+    assert_too_many(&message(MAX_PAYLOADS + 1));
+}
+
+/// Beyond what the parser takes, and counted.
+#[track_caller]
+fn assert_too_many(message: &[u8]) {
+    let mut pair = with(Limits::default());
+    let path = pair.path_to(1);
+    pair.deliver(1, path, message);
+    let discards = pair.hosts[1].discards.as_slice();
+    let [Discard::Malformed(ParseError::TooMany { .. })] = discards else {
+        panic!("{discards:?}");
+    };
+    assert_eq!(hub(&pair).oversized, 1);
 }
 
 fn offering(proposals: usize, transforms: usize) -> Vec<u8> {
@@ -180,6 +195,7 @@ fn proposals() {
     let refused = Discard::TooMany { what: "proposals", count: 4, limit: 3 };
     assert_eq!(outcome(limits, &offering(4, 1)), Err(refused));
     assert_eq!(outcome(Limits::default(), &offering(MAX_PROPOSALS, 1)), Ok(()));
+    assert_too_many(&offering(MAX_PROPOSALS + 1, 1));
 }
 
 #[test]

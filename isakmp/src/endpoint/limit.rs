@@ -1,7 +1,6 @@
 //! What counts against limits, and what is counted beyond them.
 
-use crate::wire::Content;
-use crate::wire::{Message, Payload, Payloads};
+use crate::wire::{Content, Message, ParseError, Payload, Payloads};
 use crate::{Discard, Limits};
 
 use super::Endpoint;
@@ -41,7 +40,10 @@ impl Endpoint {
                 &mut counters.half_open_refused
             }
             Discard::AggressiveModeLimit { .. } => &mut counters.aggressive_modes_limited,
-            Discard::TooLong { .. } | Discard::TooMany { .. } => &mut counters.oversized,
+            Discard::TooLong { .. }
+            | Discard::TooMany { .. }
+            | Discard::Malformed(ParseError::TooMany { .. })
+            | Discard::Undecipherable(ParseError::TooMany { .. }) => &mut counters.oversized,
             Discard::RepeatLimit { .. } => &mut counters.repeats_refused,
             Discard::QuickModeLimit { .. } => &mut counters.quick_modes_refused,
             Discard::FragmentsTooLong { .. } | Discard::ReassemblyLimit { .. } => {

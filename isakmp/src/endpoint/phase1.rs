@@ -169,6 +169,13 @@ impl Endpoint {
             self.output.send(negotiation, reply);
             return Ok(());
         }
+        // RFC 2408 §2.5.3: who knows our cookie has read what was sent to its address. Without it a first
+        // message may be repeated, and nothing else be said.
+        let (initiator, responder) =
+            (message.header.initiator_cookie, message.header.responder_cookie);
+        if negotiation.role == Role::Responder && negotiation.cookies() != (initiator, responder) {
+            return Err(Discard::UnknownCookies { initiator, responder });
+        }
         // RFC 2408 §3.1: zero in phase 1.
         if message.header.message_id != crate::wire::MessageId::ZERO {
             return Err(Discard::UnexpectedMessageId(message.header.message_id));
