@@ -92,6 +92,7 @@ fn the_hub_opens_the_socket_again_when_it_has_something_to_send() {
     assert_eq!(cloud.send(hub, next_hop, &inner), Err(SendError::NoSecurityAssociation));
     let session = cloud.routers[hub].node.ipsec_sas().next().expect("the spoke's");
     assert_eq!(session.counters.no_sa_send, 1);
+    assert_eq!(cloud.routers[hub].node.tunnel_counters(TUNNEL).map(|c| c.no_sa), Some(1));
     cloud.run_for(Duration::from_secs(5));
     assert!(cloud.reaches(hub, spoke, ip(guide::SPOKE_TUNNEL)));
     assert!(cloud.reaches(spoke, hub, ip(guide::HUB_TUNNEL)));
