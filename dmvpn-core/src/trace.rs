@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use dmvpn_time::Instant;
 
@@ -30,6 +30,8 @@ pub enum Record {
     Socket(Socket),
     /// System messages, which need no `debug` to be shown.
     System(System),
+    /// What the node's own queues could not hold.
+    Overflow(Overflow),
 }
 
 /// The addresses that conditional debugging looks at.
@@ -119,6 +121,24 @@ pub enum System {
     },
 }
 
+/// As many as configured wait to be polled, and nobody polls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// This packet is lost, as on a path that loses.
+    TransmitDropped {
+        /// Where it was to go.
+        remote: SocketAddr,
+        /// The limit.
+        limit: usize,
+    },
+    /// So many events went that had become meaningless, or on which nothing hangs.
+    EventsCoalesced {
+        /// How many there have been, this time included.
+        total: u64,
+    },
+}
+
 impl Traced {
     /// The peer that the record concerns, for conditional debugging.
     #[must_use]
@@ -141,7 +161,12 @@ impl Record {
             }
             Self::Nhrp(_, traced) => PeerAddresses { nbma: traced.nbma, tunnel: traced.protocol },
             Self::Socket(socket) => PeerAddresses { nbma: socket.remote, tunnel: None },
-            Self::System(_) => PeerAddresses::default(),
+            Self::Overflow(Overflow::TransmitDropped { remote, .. }) => {
+                PeerAddresses { nbma: Some(remote.ip()), tunnel: None }
+            }
+            Self::System(_) | Self::Overflow(Overflow::EventsCoalesced { .. }) => {
+                PeerAddresses::default()
+            }
         }
     }
 
@@ -162,6 +187,7 @@ impl Record {
                 | SocketChange::Down => Switch::TunnelProtection,
             }),
             Self::System(_) => None,
+            Self::Overflow(_) => Some(Switch::DmvpnError),
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::trace::{Record, Socket, SocketChange, System, Traced};
+use crate::trace::{Overflow, Record, Socket, SocketChange, System, Traced};
 
 /// Renders a record as IOS prints it: one or more lines, no time, no line end.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,12 @@ impl fmt::Display for Debug<'_> {
             Record::Nhrp(_, traced) => dmvpn_nhrp::cisco::Debug(traced).fmt(f),
             Record::Socket(socket) => crypto_socket(socket, f),
             Record::System(message) => system(message, f),
+            Record::Overflow(Overflow::TransmitDropped { remote, limit }) => {
+                write!(f, "DMVPN: packet to {} dropped: {limit} wait to be sent", remote.ip())
+            }
+            Record::Overflow(Overflow::EventsCoalesced { total }) => {
+                write!(f, "DMVPN: {total} events became meaningless before anybody asked")
+            }
         }
     }
 }

@@ -312,7 +312,7 @@ impl Node {
         }
         if received.header.is_keepalive() {
             flow.accept(&received);
-            self.event(Event::Keepalive { tunnel: id, remote: underlay.remote.ip() });
+            self.event(now, Event::Keepalive { tunnel: id, remote: underlay.remote.ip() });
             return Ok(None);
         }
         match received.header.protocol {

@@ -32,7 +32,7 @@ use crate::event::Event;
 use crate::interface::InterfaceState;
 use crate::key_log::LoggedKey;
 use crate::peer::{self, Peer, PeerId, SocketState, Whereabouts};
-use crate::trace::{Record, Socket, SocketChange, System, Traced};
+use crate::trace::{Overflow, Record, Socket, SocketChange, System, Traced};
 use crate::tunnel::{IpsecProfile, TunnelConfig, TunnelId, TunnelMode};
 use crate::underlay::{Transmit, Transport, Underlay};
 
@@ -418,7 +418,7 @@ impl Node {
         loop {
             self.absorb_isakmp_traces();
             let mut progress = self.take_isakmp_events(now);
-            progress |= self.take_isakmp_transmits();
+            progress |= self.take_isakmp_transmits(now);
             progress |= self.take_nhrp_output(now);
             progress |= self.finish_shutdowns(now);
             if !progress {
@@ -428,25 +428,38 @@ impl Node {
         self.counters.traces_dropped = self.ring.dropped();
     }
 
-    fn transmit(&mut self, transmit: Transmit) {
-        if self.transmits.len() >= self.config.queue {
+    /// What nobody fetches is lost, as on any path.
+    fn transmit(&mut self, now: Instant, transmit: Transmit) {
+        let limit = self.config.queue;
+        if self.transmits.len() >= limit {
             self.counters.transmits_dropped = self.counters.transmits_dropped.saturating_add(1);
+            let remote = transmit.underlay.remote;
+            self.overflow(now, Overflow::TransmitDropped { remote, limit });
         } else {
             self.transmits.push_back(transmit);
         }
     }
 
-    fn event(&mut self, event: Event) {
-        self.events.push(event, self.config.queue);
-        self.counters.events_coalesced = self.events.coalesced();
-        self.counters.events_dropped = self.events.dropped();
+    fn event(&mut self, now: Instant, event: Event) {
+        if self.events.push(event, self.config.queue) {
+            return;
+        }
+        let (coalesced, dropped) = (self.events.coalesced(), self.events.dropped());
+        self.counters.events_coalesced = coalesced;
+        self.counters.events_dropped = dropped;
+        let total = coalesced.saturating_add(dropped);
+        self.overflow(now, Overflow::EventsCoalesced { total });
+    }
+
+    fn overflow(&mut self, now: Instant, overflow: Overflow) {
+        self.ring.push(Record::Overflow(overflow).at(now));
     }
 
     fn system(&mut self, now: Instant, message: System) {
         self.ring.push(Record::System(message).at(now));
     }
 
-    fn take_isakmp_transmits(&mut self) -> bool {
+    fn take_isakmp_transmits(&mut self, now: Instant) -> bool {
         let mut any = false;
         while let Some(message) = self.isakmp.poll_transmit() {
             any = true;
@@ -471,7 +484,7 @@ impl Node {
                 traffic_class: crate::traffic_class::CONTROL,
                 dont_fragment: false,
             };
-            self.transmit(Transmit { underlay, packet });
+            self.transmit(now, Transmit { underlay, packet });
         }
         any
     }
@@ -575,7 +588,7 @@ impl Node {
         self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::interface_up);
         self.with_nhrp(now, id, dmvpn_nhrp::Endpoint::register);
         self.system(now, System::LineProtocol { tunnel: id, up: true });
-        self.event(Event::InterfaceUp { tunnel: id });
+        self.event(now, Event::InterfaceUp { tunnel: id });
     }
 
     fn line_down(&mut self, now: Instant, id: TunnelId) {
@@ -586,7 +599,7 @@ impl Node {
         tunnel.interface = InterfaceState::Down;
         self.system(now, System::LineProtocol { tunnel: id, up: false });
         self.system(now, System::Link { tunnel: id, up: false });
-        self.event(Event::InterfaceDown { tunnel: id });
+        self.event(now, Event::InterfaceDown { tunnel: id });
     }
 
     // -- peers --------------------------------------------------------------------------------

@@ -235,7 +235,7 @@ impl Node {
                 dmvpn_isakmp::Event::RemoveSa { direction, peer, spi, reason } => {
                     self.remove(now, direction, peer, spi, reason);
                 }
-                dmvpn_isakmp::Event::PeerMoved { peer, path } => self.moved(peer, path),
+                dmvpn_isakmp::Event::PeerMoved { peer, path } => self.moved(now, peer, path),
                 dmvpn_isakmp::Event::PeerDown { peer, reason } => {
                     self.session_down(now, peer, reason);
                 }
@@ -457,7 +457,7 @@ impl Node {
         self.by_path.range(range).next().map(|(_, ike)| *ike)
     }
 
-    fn moved(&mut self, ike: dmvpn_isakmp::PeerId, path: Path) {
+    fn moved(&mut self, now: Instant, ike: dmvpn_isakmp::PeerId, path: Path) {
         let Some(session) = self.sessions.get(&ike) else { return };
         let peers: Vec<PeerId> = session.peers.values().copied().collect();
         self.set_path(ike, path);
@@ -470,7 +470,7 @@ impl Node {
             let port = if peer.whereabouts.port == 0 { 0 } else { path.remote.port() };
             let whereabouts = Whereabouts { remote: path.remote.ip(), port, ..peer.whereabouts };
             self.relocate(id, whereabouts);
-            self.event(Event::PeerMoved { peer: id, remote: path.remote });
+            self.event(now, Event::PeerMoved { peer: id, remote: path.remote });
         }
     }
 
@@ -517,7 +517,7 @@ impl Node {
     ) {
         let Some(session) = self.sessions.get(&ike) else { return };
         let Some(id) = session.peers.get(&protection).copied() else { return };
-        self.event(Event::NegotiationFailed { peer: id, reason });
+        self.event(now, Event::NegotiationFailed { peer: id, reason });
         if self.peers.get(id.0).is_some_and(|peer| peer.socket != SocketState::Open) {
             self.try_again_later(now, id);
         }
@@ -539,7 +539,7 @@ impl Node {
         let mtu = peer.path_mtu;
         self.timers.cancel(&Timer::Reopen(id));
         if first && let Some(identity) = identity {
-            self.event(Event::PeerUp { peer: id, identity, remote });
+            self.event(now, Event::PeerUp { peer: id, identity, remote });
         }
         for tunnel in self.tunnels_of(protection) {
             self.trace_socket(now, tunnel, Some(remote.ip()), |_| SocketChange::Up);
@@ -561,7 +561,7 @@ impl Node {
         peer.up_since = None;
         let remote = peer.whereabouts.remote;
         let protection = peer.whereabouts.protection;
-        self.event(Event::PeerDown { peer: id, reason });
+        self.event(now, Event::PeerDown { peer: id, reason });
         for tunnel in self.tunnels_of(protection) {
             self.trace_socket(now, tunnel, Some(remote), |_| SocketChange::Down);
             self.link_down(now, tunnel, id);

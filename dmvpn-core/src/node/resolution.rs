@@ -125,7 +125,7 @@ impl Node {
             {
                 any = true;
                 self.count_binding(&event);
-                self.event(Event::Nhrp { tunnel: id, event });
+                self.event(now, Event::Nhrp { tunnel: id, event });
             }
             while let Some(transmit) =
                 self.tunnels.get_mut(&id).and_then(|tunnel| tunnel.nhrp.poll_transmit())
@@ -188,7 +188,7 @@ impl Node {
         if let Ok(Encapsulated { underlay, packet, .. }) = outbound
             && let Some(sealed) = buffer.get::<Range<usize>>(packet)
         {
-            self.transmit(Transmit { underlay, packet: Bytes::copy_from_slice(sealed) });
+            self.transmit(now, Transmit { underlay, packet: Bytes::copy_from_slice(sealed) });
         }
     }
 }
