@@ -242,3 +242,31 @@ impl Output {
         self.rng.next_u64().checked_rem(bound).unwrap_or(0)
     }
 }
+
+#[cfg(all(test, feature = "rustcrypto"))]
+mod tests {
+    use super::*;
+    use crate::PreSharedKey;
+    use crate::crypto::Provider;
+    use alloc::vec::Vec;
+    use chacha20::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    /// Within a run, and after a restart with another seed.
+    #[test]
+    fn a_million_nonces_are_a_million() {
+        let key = PreSharedKey::new(Ipv4Addr::UNSPECIFIED.into(), 0, b"key");
+        let config = Config::builder(Provider::rustcrypto(), Vec::from([key])).build().unwrap();
+        let config = Arc::new(config);
+        let each = if cfg!(miri) { 100 } else { 500_000 };
+        let mut nonces = Vec::new();
+        for seed in [1, 2] {
+            let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
+            let mut output = Output::new(Arc::clone(&config), rng, Instant::from_secs(0));
+            nonces.extend((0..each).map(|_| output.nonce(config.nonce_len)));
+        }
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 2 * each);
+    }
+}

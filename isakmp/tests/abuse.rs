@@ -14,10 +14,11 @@ use dmvpn_isakmp::wire::{
     Notification, NotifyType, Payload, PayloadType, VendorId,
 };
 use dmvpn_isakmp::{
-    AggressiveAnswer, AggressiveMode, Discard, Fragmentation, Limits, Path, Policy, Trace,
+    AggressiveAnswer, AggressiveMode, Discard, Fragmentation, Limits, Path, Policy, Protection,
+    Remote, Trace,
 };
 use insider::{Insider, answer, clear, mm1, phase1_offer};
-use pair::{Pair, guide_config, ip};
+use pair::{Pair, guide_config, guide_protection, ip};
 
 const MM: ExchangeType = ExchangeType::MAIN_MODE;
 
@@ -214,9 +215,8 @@ fn cookies_of_a_refused_aggressive_mode_used_again() {
 
 // -- values --
 
-/// 0, 1, p − 1, p and more, and other lengths, in MM3; then a good one still counts.
-#[test]
-fn public_values_that_give_the_secret_away() {
+/// 0, 1, p − 1, p and more, and other lengths than group 1 has.
+fn bad_public_values() -> Vec<Vec<u8>> {
     let mut prime = hex_literal::hex!(
         "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74"
         "020bbea63b139b22514a08798e3404ddef9519b3cd3a431b302b0a6df25f1437"
@@ -230,6 +230,13 @@ fn public_values_that_give_the_secret_away() {
     values.push(prime.clone());
     prime[95] -= 1;
     values.push(prime);
+    values
+}
+
+/// 0, 1, p − 1, p and more, and other lengths, in MM3; then a good one still counts.
+#[test]
+fn public_values_that_give_the_secret_away() {
+    let values = bad_public_values();
     let mut pair = Pair::guide();
     let path = from(&pair, "192.0.2.1");
     let mm2 = answer(&mut pair, path, &mm1([1; 8]));
@@ -249,6 +256,10 @@ fn public_values_that_give_the_secret_away() {
     }
     let good = mm3(&[2; 96], 8);
     answer(&mut pair, path, &good);
+    let mm2 = answer(&mut pair, path, &mm1([2; 8]));
+    let cookies = (Cookie([2; 8]), Message::parse(&mm2).unwrap().header.responder_cookie);
+    let payloads = [Payload::KeyExchange(vec![2; 96].into()), Payload::Nonce(vec![7; 256].into())];
+    answer(&mut pair, path, &clear(cookies, MM, &payloads));
 }
 
 /// The same inside quick mode, where the peer is told.
@@ -286,11 +297,75 @@ fn values_of_quick_mode() {
         let answer = told(&mut pair, &insider, &quick_mode);
         assert_eq!(answer, NotifyType::INVALID_ID_INFORMATION);
     }
-    // A public value that nobody asked for, or of no length.
     assert_eq!(children(&pair), []);
     let quick_mode = insider.quick_mode();
     insider.complete(&mut pair, &quick_mode);
     assert_eq!(children(&pair).len(), 1);
+}
+
+/// The same where perfect forward secrecy has a public value in quick mode.
+#[test]
+fn public_values_of_quick_mode() {
+    let config = || guide_config().build().unwrap();
+    let mut pair = Pair::new(config(), config());
+    let (now, spoke) = (pair.now, pair.hosts[0].address);
+    let terms = guide_protection(pair::HUB, Remote::Host(spoke));
+    let terms = Protection { pfs: Some(Group::MODP_768), ..terms };
+    pair.hosts[1].endpoint.protect(now, pair::TUNNEL, terms);
+    let path = pair.path_to(1);
+    let mut insider = Insider::enter(&mut pair, path, 1, &[]);
+    for public in bad_public_values() {
+        let before = pair.hosts[1].sent.len();
+        let quick_mode = insider::QuickMode { public: Some(public), ..insider.quick_mode() };
+        let qm1 = insider.qm1(&quick_mode);
+        pair.deliver(1, path, &qm1);
+        let sent = &pair.hosts[1].sent[before..];
+        assert_eq!((sent.len(), sent[0].1.payload[18]), (1, 5));
+        assert_eq!(insider.told(&sent[0].1.payload), NotifyType::INVALID_KEY_INFORMATION);
+    }
+    assert_eq!(children(&pair), []);
+    let quick_mode = insider::QuickMode { public: Some(vec![2; 96]), ..insider.quick_mode() };
+    let qm1 = insider.qm1(&quick_mode);
+    answer(&mut pair, path, &qm1);
+}
+
+/// The same as an initiator: MM4 with a bad public value or nonce is not gone on with, and the good one
+/// still counts.
+#[test]
+fn values_of_mm4() {
+    let mut pair = Pair::guide();
+    pair.connect();
+    let mut mm4 = None;
+    for _ in 0..4 {
+        let (to, path, message) = pair.take_next().unwrap();
+        mm4 = Some((to, path, message.clone()));
+        if to == 0 && message[16] == PayloadType::KEY_EXCHANGE.0 {
+            break;
+        }
+        pair.deliver(to, path, &message);
+    }
+    let (to, path, mm4) = mm4.unwrap();
+    assert_eq!(to, 0);
+    let header = Message::parse(&mm4).unwrap().header;
+    let cookies = (header.initiator_cookie, header.responder_cookie);
+    let forged = |public: &[u8], nonce: usize| {
+        let nonce = Payload::Nonce(vec![7; nonce].into());
+        clear(cookies, MM, &[Payload::KeyExchange(public.to_vec().into()), nonce])
+    };
+    let sent = pair.hosts[0].sent.len();
+    for public in bad_public_values() {
+        pair.deliver(0, path, &forged(&public, 20));
+        let discard = pair.hosts[0].discards.pop().unwrap();
+        assert!(matches!(discard, Discard::KeyExchange(_)), "{discard}");
+    }
+    for length in [0, 7, 257] {
+        pair.deliver(0, path, &forged(&[2; 96], length));
+        assert_eq!(pair.hosts[0].discards.pop(), Some(Discard::NonceLength(length)));
+    }
+    assert_eq!(pair.hosts[0].sent.len(), sent, "nothing is answered");
+    pair.deliver(0, path, &mm4);
+    pair.run_for(Duration::from_secs(5));
+    pair.assert_connected();
 }
 
 /// Two peers, and one peer twice, may choose the same SPI: each has its own.
@@ -501,37 +576,52 @@ fn identities_and_notifications_that_are_too_short() {
 }
 
 /// While ports float: MM5 from the old port, from the new, and from elsewhere; whichever arrives first
-/// counts, and copies over other ways do not.
+/// counts, and copies over other ways do not. Who copies it faster than it travels delays the spoke.
 #[test]
 fn races_around_the_port_float() {
-    let config = || guide_config().build().unwrap();
-    let mut pair = Pair::between(config(), "192.168.1.2", config(), pair::HUB, 3);
-    pair.nats.push(pair::Nat::new("192.168.1.2", "198.51.100.7"));
-    pair.protect_guide();
-    pair.connect();
-    let mut mm5 = None;
-    while let Some((to, path, payload)) = pair.take_next() {
-        let encrypted = payload.len() > 19 && payload[19] & 1 != 0;
-        if to == 1 && encrypted {
-            mm5 = Some((path, payload));
-            break;
+    for from_the_old_port_first in [false, true] {
+        let config = || guide_config().build().unwrap();
+        let mut pair = Pair::between(config(), "192.168.1.2", config(), pair::HUB, 3);
+        pair.nats.push(pair::Nat::new("192.168.1.2", "198.51.100.7"));
+        pair.protect_guide();
+        pair.connect();
+        let (mut old, mut mm5) = (None, None);
+        while let Some((to, path, payload)) = pair.take_next() {
+            let encrypted = payload.len() > 19 && payload[19] & 1 != 0;
+            if to == 1 && encrypted {
+                mm5 = Some((path, payload));
+                break;
+            }
+            if to == 1 {
+                old = Some(path);
+            }
+            pair.deliver(to, path, &payload);
         }
-        pair.deliver(to, path, &payload);
+        let (old, (path, mm5)) = (old.unwrap(), mm5.unwrap());
+        assert_eq!((old.local.port(), path.local.port()), (500, 4500), "it has floated");
+        // The same message over other ways: whoever copies it first can move nothing but itself.
+        let elsewhere = Path { remote: "203.0.113.66:4500".parse().unwrap(), ..path };
+        pair.deliver(1, elsewhere, &mm5);
+        if from_the_old_port_first {
+            pair.deliver(1, old, &mm5);
+        }
+        pair.deliver(1, path, &mm5);
+        pair.deliver(1, path, &mm5);
+        pair.deliver(1, old, &mm5);
+        pair.run_for(Duration::from_secs(60));
+        if from_the_old_port_first {
+            // The spoke has left that port, and never heard the answer: it is delayed by that.
+            assert_eq!(pair.hosts[0].endpoint.phase2().count(), 0);
+            pair.connect();
+            pair.run_for(Duration::from_secs(60));
+        }
+        pair.assert_connected();
+        let peer = pair.hosts[1].endpoint.peers().next().unwrap();
+        assert_eq!(peer.path.remote.ip(), ip("198.51.100.7"));
+        assert_eq!(pair.hosts[1].endpoint.peers().count(), 1);
+        let moved = |trace: &Trace| matches!(trace, Trace::PeerMoved { .. });
+        assert!(!pair.hosts[1].traces.iter().any(|traced| moved(&traced.trace)));
     }
-    let (path, mm5) = mm5.unwrap();
-    assert_eq!(path.local.port(), 4500, "it has floated");
-    // The same message over other ways: whoever copies it first can move nothing but itself.
-    let elsewhere = Path { remote: "203.0.113.66:4500".parse().unwrap(), ..path };
-    pair.deliver(1, elsewhere, &mm5);
-    pair.deliver(1, path, &mm5);
-    pair.deliver(1, path, &mm5);
-    pair.run_for(Duration::from_secs(60));
-    pair.assert_connected();
-    let peer = pair.hosts[1].endpoint.peers().next().unwrap();
-    assert_eq!(peer.path.remote.ip(), ip("198.51.100.7"));
-    assert_eq!(pair.hosts[1].endpoint.peers().count(), 1);
-    let moved = |trace: &Trace| matches!(trace, Trace::PeerMoved { .. });
-    assert!(!pair.hosts[1].traces.iter().any(|traced| moved(&traced.trace)));
 }
 
 /// INITIAL-CONTACT takes what its own identity had before the SA that it came with, from whatever port,

@@ -1,5 +1,6 @@
 //! Nothing that must be fresh comes twice: cookies, nonces, message IDs, SPIs, within a run and after a
-//! restart with another seed. (The flood counts a million cookies; ESP's own test a million IVs.)
+//! restart with another seed. (The flood counts a million cookies, the unit test of `Output` a million
+//! nonces, ESP's own test a million IVs.)
 
 extern crate alloc;
 
@@ -10,8 +11,8 @@ use core::time::Duration;
 
 use alloc::collections::BTreeSet;
 
-use dmvpn_isakmp::wire::{Cookie, Message, PayloadType};
-use insider::{answer, clear, mm1};
+use dmvpn_isakmp::wire::{Cookie, Message, NotifyType, PayloadType};
+use insider::{Insider, answer, clear, mm1};
 use pair::{Pair, guide_config};
 
 fn run(seed: u64) -> Pair {
@@ -81,4 +82,30 @@ fn spis_and_message_ids() {
         }
     }
     assert!(spis.len() > 80 && message_ids.len() > 40, "{} {}", spis.len(), message_ids.len());
+}
+
+/// An SPI that is in use is not given out again, however few there are; and there are none too many.
+#[test]
+fn spis_that_are_drawn_twice() {
+    for seed in 1..20 {
+        let config = || guide_config().spi_range(256..=259).build().unwrap();
+        let mut pair = Pair::between(config(), pair::SPOKE, config(), pair::HUB, seed);
+        pair.protect_guide();
+        let path = pair.path_to(1);
+        let mut insider = Insider::enter(&mut pair, path, seed, &[]);
+        let mut spis = BTreeSet::new();
+        for _ in 0..4 {
+            let quick_mode = insider.quick_mode();
+            spis.insert(insider.complete(&mut pair, &quick_mode));
+        }
+        assert_eq!(spis, (256..=259).collect());
+        let sent = pair.hosts[1].sent.len();
+        let quick_mode = insider.quick_mode();
+        let qm1 = insider.qm1(&quick_mode);
+        pair.deliver(1, path, &qm1);
+        let told = &pair.hosts[1].sent[sent..];
+        assert_eq!((told.len(), told[0].1.payload[18]), (1, 5));
+        assert_eq!(insider.told(&told[0].1.payload), NotifyType::NO_PROPOSAL_CHOSEN);
+        assert_eq!(pair.hosts[1].endpoint.phase2().count(), 4);
+    }
 }

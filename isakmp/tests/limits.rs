@@ -52,9 +52,13 @@ fn half_open_in_all() {
     assert_eq!(hub(&pair).half_open_evicted, 1);
     let cookies: Vec<_> = pair.hosts[1].endpoint.phase1().map(|sa| sa.cookies.0).collect();
     assert_eq!(cookies, [[2; 8], [3; 8], [4; 8]].map(Cookie), "the oldest gave way");
+    assert_eq!(evictions(&pair), 1);
+}
+
+fn evictions(pair: &Pair) -> u64 {
     let evicted =
         |trace: &Trace| matches!(trace, Trace::Phase1Deleted { reason: CloseReason::Evicted, .. });
-    assert_eq!(traced(&pair, 1, evicted), 1);
+    u64::try_from(traced(pair, 1, evicted)).unwrap()
 }
 
 /// Those who have shown where they are do not give way to others.
@@ -83,12 +87,31 @@ fn half_open_per_source() {
     for (number, held, evicted) in [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 2, 2)] {
         pair.deliver(1, path, &mm1([number; 8]));
         assert_eq!(pair.hosts[1].endpoint.phase1().count(), held);
-        assert_eq!(hub(&pair).half_open_evicted, evicted);
+        assert_eq!((hub(&pair).half_open_evicted, evictions(&pair)), (evicted, evicted));
     }
     // Another source is another matter.
     let path = from(&pair, 2);
     pair.deliver(1, path, &mm1([9; 8]));
     assert_eq!((pair.hosts[1].endpoint.phase1().count(), hub(&pair).half_open_evicted), (3, 2));
+}
+
+/// Of one source as of all: who has shown where it is does not give way.
+#[test]
+fn half_open_per_source_and_all_proved() {
+    let limits = Limits { half_open_per_source: 1, ..Limits::default() };
+    let hub_config = out_of_line(guide_config().limits(limits));
+    let mut pair = Pair::new(guide_config().build().unwrap(), hub_config);
+    pair.protect_guide();
+    pair.hosts[1].job_delay = Duration::from_secs(10);
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    let path = pair.path_to(1);
+    pair.deliver(1, path, &mm1([9; 8]));
+    let refused = Discard::HalfOpenLimitPerSource { source_address: path.remote.ip(), limit: 1 };
+    assert_eq!(pair.hosts[1].discards, core::slice::from_ref(&refused));
+    assert_eq!((hub(&pair).half_open_refused, traced_discard(&pair, &refused)), (1, 1));
+    pair.run_for(Duration::from_secs(30));
+    pair.assert_connected();
 }
 
 #[test]
@@ -465,6 +488,9 @@ fn queue_of_jobs() {
         assert_eq!(hub.handle_datagram(now, path, &mm3), Ok(()));
     }
     assert_eq!(hub.counters().refused_for_queue, 1);
+    let full = Trace::Discarded(Discard::QueueFull { limit: 2 });
+    let traces = core::iter::from_fn(|| hub.poll_trace());
+    assert_eq!(traces.filter(|traced| traced.trace == full).count(), 1);
     hub.handle_timeout(now + Duration::from_secs(60));
     assert!(hub.poll_job().is_none(), "nobody waits for it");
 }

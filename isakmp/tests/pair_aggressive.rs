@@ -270,6 +270,7 @@ fn half_open_and_rate_limits() {
     }
     assert_eq!(pair.hosts[1].sent.len(), 3);
     assert_eq!(pair.hosts[1].discards, vec![Discard::AggressiveModeLimit { limit: 3 }; 2]);
+    assert_eq!(pair.hosts[1].endpoint.counters().aggressive_modes_limited, 2);
     assert!(pair.hosts[1].endpoint.phase1().count() <= 2);
 }
 

@@ -93,6 +93,7 @@ fn a_source_has_its_share_of_the_answers() {
         sent.filter(|(_, transmit)| transmit.path.remote.ip() == ip(source)).count()
     };
     assert_eq!(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"].map(share), [4, 4, 2, 2]);
+    assert_eq!(pair.hosts[1].endpoint.counters().aggressive_modes_limited, 28);
 }
 
 /// Half-open ones of a source give way to newer ones of the same; others keep theirs.

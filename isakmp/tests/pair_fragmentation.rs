@@ -528,7 +528,21 @@ fn memory_is_bounded_and_returned() {
     let state = format!("{:?}", pair.hosts[1].endpoint);
     let state = state.split("reassemblies: ").nth(1).unwrap();
     assert_eq!(state.matches("Reassembly { ").count(), 10, "{state}");
-    pair.run_for(limits.reassembly_timeout);
+    // Ten of a source's own, and the oldest of all twice.
+    let forgotten = |pair: &Pair| {
+        let counters = pair.hosts[1].endpoint.counters();
+        let traced = [false, true].map(|late| {
+            let traces = pair.hosts[1].traces.iter();
+            let forgotten = Trace::FragmentsForgotten { late };
+            traces.filter(|traced| traced.trace == forgotten).count()
+        });
+        ((counters.reassemblies_displaced, counters.reassemblies_expired), traced)
+    };
+    assert_eq!(forgotten(&pair), ((12, 0), [12, 0]));
+    pair.run_for(limits.reassembly_timeout - Duration::from_micros(1));
+    assert_eq!(forgotten(&pair), ((12, 0), [12, 0]));
+    pair.run_for(Duration::from_micros(1));
+    assert_eq!(forgotten(&pair), ((12, 10), [12, 10]));
     assert_eq!(pair.hosts[1].endpoint.poll_timeout(), None);
 }
 
@@ -540,6 +554,8 @@ fn no_memory_at_all() {
     protect(&mut pair);
     Forge::first_message(&pair).send(&mut pair, 1, 1, 0, b"a");
     assert_eq!(discards(&pair), [Discard::ReassemblyLimit { limit: 0 }]);
+    assert_eq!(discarded_traces(&pair), discards(&pair));
+    assert_eq!(pair.hosts[1].endpoint.counters().fragments_refused, 1);
 }
 
 /// First messages of strangers that fill their memory keep no peer's fragments out.

@@ -386,7 +386,7 @@ impl<'a> Opened<'a> {
         if expected.verify(hash) { Ok(()) } else { Err(Discard::HashMismatch) }
     }
 
-    /// The public value, which must be there exactly if a group was chosen.
+    /// The public value, which must be there if a group was chosen, and means nothing if none was.
     fn public(
         &self,
         group: Option<&'static dyn crate::crypto::DiffieHellman>,

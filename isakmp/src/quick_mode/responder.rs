@@ -186,7 +186,9 @@ pub(crate) fn check(
             }
         },
     };
-    let public = opened.public(group).map_err(malformed())?;
+    // RFC 2408 §5.7.
+    let public =
+        opened.public(group).map_err(refuse(NotifyType::INVALID_KEY_INFORMATION, Vec::new()))?;
     deviations.append(&mut choice.deviations);
     choice.deviations = Vec::new();
     Ok(AcceptedQm1 {

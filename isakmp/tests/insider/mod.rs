@@ -61,6 +61,7 @@ pub struct QuickMode {
     pub message_id: u32,
     pub spi: Vec<u8>,
     pub nonce: Vec<u8>,
+    /// With one, perfect forward secrecy by group 1 is offered.
     pub public: Option<Vec<u8>>,
     pub ids: Option<[Identification<'static>; 2]>,
     /// How many transforms are offered that nobody accepts, before the one that is.
@@ -179,10 +180,12 @@ impl Insider {
 
     pub fn qm1(&self, quick_mode: &QuickMode) -> Vec<u8> {
         let transform = |number: u8, authentication| {
-            let attributes = vec![
+            let mut attributes = vec![
                 Attribute::basic(phase2::ENCAPSULATION_MODE, EncapsulationMode::TRANSPORT.0),
                 Attribute::basic(phase2::AUTHENTICATION_ALGORITHM, authentication),
             ];
+            let group = Attribute::basic(phase2::GROUP_DESCRIPTION, 1);
+            attributes.extend(quick_mode.public.is_some().then_some(group));
             Transform::new(number, TransformId::ESP_3DES, attributes)
         };
         let mut transforms: Vec<_> =
