@@ -101,7 +101,7 @@ pub enum Discard {
         path_mtu: u16,
     },
     /// Data from an address that no next hop resolution brought, on a multipoint tunnel without
-    /// protection.
+    /// protection; or anything from our own.
     #[error("gre data from {remote}, which is no peer of {tunnel}")]
     UnknownPeer {
         /// The tunnel.

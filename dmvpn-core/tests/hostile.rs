@@ -12,7 +12,7 @@ use core::time::Duration;
 use cloud::guide::{self, Settings, TUNNEL, ip};
 use cloud::nat::Nat;
 use cloud::{Cloud, Faults, inner_packet};
-use dmvpn_core::{Discard, NextHop, Transport, Underlay};
+use dmvpn_core::{Discard, Instant, NextHop, Node, Transmit, Transport, Underlay};
 
 fn gre(key: u32, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x20, 0, 0x08, 0];
@@ -29,6 +29,24 @@ fn towards_hub(transport: Transport) -> Underlay {
         traffic_class: 0,
         dont_fragment: false,
     }
+}
+
+fn towards_spoke(transport: Transport, remote: &str) -> Underlay {
+    let local = SocketAddr::new(ip(guide::SPOKE), 0);
+    Underlay { local, remote: SocketAddr::new(ip(remote), 0), ..towards_hub(transport) }
+}
+
+/// A packet, and how the spoke seals it for the hub.
+fn sealed_by(cloud: &mut Cloud, spoke: usize) -> (Vec<u8>, Vec<u8>) {
+    let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
+    let range = 80..80 + inner.len();
+    let mut buffer = vec![0; range.end + 49];
+    buffer[range.clone()].copy_from_slice(&inner);
+    let next_hop = NextHop::Protocol(ip(guide::HUB_TUNNEL));
+    let now = cloud.now;
+    let sent = cloud.routers[spoke].node.send(now, TUNNEL, next_hop, &mut buffer, range);
+    let sealed = buffer[sent.expect("the tunnel is up").packet].to_vec();
+    (inner, sealed)
 }
 
 #[test]
@@ -66,14 +84,8 @@ fn a_packet_cut_or_changed_anywhere_is_discarded() {
     let (mut cloud, hub, spoke) = guide::brought_up(&Settings::default(), 3);
     // A fresh packet that the hub has not seen.
     cloud.routers[hub].online = false;
-    let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
-    let mut buffer = vec![0; 80 + inner.len() + 49];
-    buffer[80..80 + inner.len()].copy_from_slice(&inner);
+    let (inner, sealed) = sealed_by(&mut cloud, spoke);
     let now = cloud.now;
-    let next_hop = NextHop::Protocol(ip(guide::HUB_TUNNEL));
-    let range = 80..80 + inner.len();
-    let sent = cloud.routers[spoke].node.send(now, TUNNEL, next_hop, &mut buffer, range);
-    let sealed = buffer[sent.expect("the tunnel is up").packet].to_vec();
     let node = &mut cloud.routers[hub].node;
     for length in 0..sealed.len() {
         let outcome =
@@ -94,6 +106,82 @@ fn a_packet_cut_or_changed_anywhere_is_discarded() {
     let outcome = node.handle_packet(now, towards_hub(Transport::Esp), &mut whole);
     let inbound = outcome.expect("it is genuine").expect("it is for the owner");
     assert_eq!(whole[inbound.packet], inner[..]);
+}
+
+/// What a packet may change when it is for nobody: two counters, and nothing that can be polled.
+fn assert_changes_nothing(
+    node: &mut Node,
+    now: Instant,
+    underlay: Underlay,
+    packet: &[u8],
+) -> Discard {
+    let (counters, tables, due) = (*node.counters(), node.table_sizes(), node.poll_timeout());
+    let discard = node.handle_packet(now, underlay, &mut packet.to_vec()).expect_err("discarded");
+    assert_eq!(node.counters().received, counters.received + 1);
+    assert_eq!(node.counters().discarded, counters.discarded + 1);
+    assert_eq!((node.table_sizes(), node.poll_timeout()), (tables, due));
+    assert_eq!((node.poll_transmit(), node.poll_event()), (None, None));
+    discard
+}
+
+/// Who gets a packet of ours back, from the peer's address or from our own, has no association for it:
+/// and it is no sign that the peer has one too many.
+#[test]
+fn our_own_esp_reflected_changes_nothing() {
+    let (mut cloud, _, spoke) = guide::brought_up(&Settings::default(), 4);
+    let (_, sealed) = sealed_by(&mut cloud, spoke);
+    let spi = u32::from_be_bytes(*sealed.first_chunk().expect("an SPI"));
+    let now = cloud.now;
+    let node = &mut cloud.routers[spoke].node;
+    for (remote, unknown) in [(guide::HUB, 1), (guide::SPOKE, 2)] {
+        let underlay = towards_spoke(Transport::Esp, remote);
+        let discard = assert_changes_nothing(node, now, underlay, &sealed);
+        assert_eq!(discard, Discard::UnknownSpi { spi });
+        assert_eq!(node.counters().unknown_spi, unknown);
+    }
+}
+
+#[test]
+fn our_own_gre_reflected_changes_nothing() {
+    let inner = inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1);
+    let (mut cloud, _, spoke) = guide::brought_up(&Settings::default(), 5);
+    let now = cloud.now;
+    let node = &mut cloud.routers[spoke].node;
+    for (remote, unprotected) in [(guide::HUB, 1), (guide::SPOKE, 2)] {
+        let underlay = towards_spoke(Transport::Gre, remote);
+        let discard = assert_changes_nothing(node, now, underlay, &gre(1, &inner));
+        assert_eq!(discard, Discard::Unprotected { tunnel: TUNNEL, remote: ip(remote) });
+        assert_eq!(node.counters().unprotected, unprotected);
+    }
+}
+
+/// A packet whose source is our own address, where GRE goes in clear: a peer of that address would be
+/// ourselves.
+#[test]
+fn gre_in_clear_from_our_own_address_changes_nothing() {
+    let mut cloud = Cloud::new(6);
+    cloud.clear_allowed = true;
+    let settings = Settings { profile: None, ..Settings::default() };
+    let hub = cloud.add(settings.hub());
+    let spoke = cloud.add(settings.spoke());
+    assert!(cloud.run_until(Duration::from_secs(10), |cloud| guide::is_registered(cloud, spoke)));
+    let is_nhrp = |transmit: &Transmit| transmit.packet[2..4] == [0x20, 0x01];
+    let sent = |router: usize| {
+        let sent = cloud.routers[router].sent.iter().map(|(_, transmit)| transmit);
+        sent.filter(|transmit| is_nhrp(transmit)).last().expect("NHRP").packet.clone()
+    };
+    let (request, reply) = (sent(spoke), sent(hub));
+    let inner = gre(1, &inner_packet([10, 1, 1, 1], [10, 1, 1, 254], 1));
+    let now = cloud.now;
+    for (router, own) in [(hub, guide::HUB), (spoke, guide::SPOKE)] {
+        let node = &mut cloud.routers[router].node;
+        let local = SocketAddr::new(ip(own), 0);
+        let underlay = Underlay { local, remote: local, ..towards_hub(Transport::Gre) };
+        for packet in [&inner[..], &request, &reply] {
+            let discard = assert_changes_nothing(node, now, underlay, packet);
+            assert_eq!(discard, Discard::UnknownPeer { tunnel: TUNNEL, remote: ip(own) });
+        }
+    }
 }
 
 #[test]

@@ -231,6 +231,12 @@ impl Node {
         if session.invalid_spi_told.is_some_and(|told| told + PAUSE > now) {
             return unknown;
         }
+        // A packet of our own that was sent back to us is no sign that a delete was lost.
+        let peers = session.peers.values().filter_map(|peer| self.peers.get(peer.0));
+        let own = peers.flat_map(|peer| peer.outbounds()).any(|outbound| outbound.spi == spi);
+        if own {
+            return unknown;
+        }
         session.invalid_spi_told = Some(now);
         let (destination, source) = (underlay.local.ip(), underlay.remote.ip());
         self.system(now, System::InvalidSpi { destination, spi, source });
@@ -257,6 +263,10 @@ impl Node {
             return Err(Discard::Unprotected { tunnel: id, remote });
         }
         let stranger = Discard::UnknownPeer { tunnel: id, remote };
+        // Whoever registered from our own address would have us send to ourselves.
+        if remote == local {
+            return Err(stranger);
+        }
         if let TunnelMode::PointToPoint { destination } = tunnel.config.mode
             && destination != remote
         {
