@@ -131,20 +131,11 @@ pub(crate) struct Association {
     pub(crate) udp: Option<u16>,
 }
 
-impl Outbound {
+impl Association {
     /// Whether a successor has just become due: true once.
-    pub(crate) fn wants_successor(&mut self) -> bool {
-        let due = !self.association.successor_asked && self.sa.soft_expired();
-        self.association.successor_asked |= due;
-        due
-    }
-}
-
-impl Inbound {
-    /// Whether a successor has just become due: true once.
-    pub(crate) fn wants_successor(&mut self) -> bool {
-        let due = !self.association.successor_asked && self.sa.soft_expired();
-        self.association.successor_asked |= due;
+    pub(crate) const fn wants_successor(&mut self, soft_expired: bool) -> bool {
+        let due = soft_expired && !self.successor_asked;
+        self.successor_asked |= due;
         due
     }
 }

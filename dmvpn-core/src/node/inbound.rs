@@ -70,7 +70,7 @@ impl Authentic {
             opened,
             newest,
             first: !core::mem::replace(&mut inbound.in_use, true),
-            soft_expired: inbound.wants_successor(),
+            soft_expired: inbound.association.wants_successor(inbound.sa.soft_expired()),
         }
     }
 }
