@@ -104,7 +104,6 @@ pub(crate) struct Caller {
 /// An association that packets go out on.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    pub(crate) spi: u32,
     pub(crate) association: Association,
     pub(crate) sa: dmvpn_esp::OutboundSa,
 }
@@ -129,6 +128,12 @@ pub(crate) struct Association {
     pub(crate) successor_asked: bool,
     /// The UDP encapsulation's own port, if there is one (RFC 3948).
     pub(crate) udp: Option<u16>,
+}
+
+impl Outbound {
+    pub(crate) const fn spi(&self) -> u32 {
+        self.sa.key().spi().0
+    }
 }
 
 impl Association {

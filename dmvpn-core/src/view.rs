@@ -11,7 +11,7 @@ use dmvpn_isakmp::{Identity, Mode, Phase1View, Phase2View, Selectors};
 
 use crate::interface::InterfaceState;
 use crate::node::Node;
-use crate::peer::{Peer, PeerId, SocketState};
+use crate::peer::{Outbound, Peer, PeerId, SocketState};
 use crate::tunnel::{TunnelConfig, TunnelId, TunnelMode};
 
 /// A crypto socket: a block of `show crypto sockets`.
@@ -328,7 +328,7 @@ impl Node {
             outbound: peer
                 .outbound
                 .as_ref()
-                .map(|outbound| (outbound.spi, outbound.sa.key().transform())),
+                .map(|outbound| (outbound.spi(), outbound.sa.key().transform())),
             socket: peer.socket,
         }
     }
@@ -364,11 +364,11 @@ impl Node {
         let outbound: Vec<SaView> = peer
             .outbounds()
             .map(|outbound| SaView {
-                spi: outbound.spi,
+                spi: outbound.spi(),
                 transform: outbound.sa.key().transform(),
                 mode: outbound.association.mode,
                 udp: outbound.association.udp.is_some(),
-                connection: by_outbound(outbound.spi).map_or(0, |view| view.conn_ids.1),
+                connection: by_outbound(outbound.spi()).map_or(0, |view| view.conn_ids.1),
                 life: self.life(outbound.association.expires, outbound.sa.remaining().bytes),
                 replay_detection: window > 0,
             })
@@ -388,7 +388,7 @@ impl Node {
             path_mtu: peer.path_mtu,
             source_interface: config.source_interface.clone(),
             pfs: peer.inbound.keys().find_map(|spi| phase2.get(spi)).and_then(|view| view.pfs),
-            current_outbound: peer.outbound.as_ref().map_or(0, |outbound| outbound.spi),
+            current_outbound: peer.outbound.as_ref().map_or(0, Outbound::spi),
             inbound,
             outbound,
         }

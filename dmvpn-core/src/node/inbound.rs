@@ -233,7 +233,7 @@ impl Node {
         }
         // A packet of our own that was sent back to us is no sign that a delete was lost.
         let peers = session.peers.values().filter_map(|peer| self.peers.get(peer.0));
-        let own = peers.flat_map(|peer| peer.outbounds()).any(|outbound| outbound.spi == spi);
+        let own = peers.flat_map(|peer| peer.outbounds()).any(|outbound| outbound.spi() == spi);
         if own {
             return unknown;
         }

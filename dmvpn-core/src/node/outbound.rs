@@ -302,7 +302,7 @@ impl Node {
         };
         let next_header = NextHeader(next_header);
         let sealed = P::seal(&mut outbound.sa, &mut self.rng, next_header, buffer, inner);
-        let spi = outbound.spi;
+        let spi = outbound.spi();
         let successor = outbound.association.wants_successor(outbound.sa.soft_expired());
         let whereabouts = peer.whereabouts;
         let transport = match outbound.association.udp {

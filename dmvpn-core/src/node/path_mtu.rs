@@ -93,7 +93,7 @@ impl Node {
             Transport::Gre => at(None, 0).map(|(id, _)| id),
             Transport::Esp => {
                 let spi = spi?;
-                let sends = |peer: &Peer| peer.outbounds().any(|ours| ours.spi == spi);
+                let sends = |peer: &Peer| peer.outbounds().any(|ours| ours.spi() == spi);
                 protected(0).find(|(_, peer)| sends(peer)).map(|(id, _)| id)
             }
             Transport::NatT => {
@@ -101,7 +101,7 @@ impl Node {
                 // A router need not quote more than the UDP header (RFC 792).
                 let sends = |peer: &Peer| {
                     let mut ours = peer.outbounds().filter(|ours| ours.association.udp == port);
-                    ours.any(|ours| spi.is_none_or(|spi| ours.spi == spi))
+                    ours.any(|ours| spi.is_none_or(|spi| ours.spi() == spi))
                 };
                 let places = protected(quoted.remote.port());
                 places.into_iter().find(|(_, peer)| sends(peer)).map(|(id, _)| id)

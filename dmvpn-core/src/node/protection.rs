@@ -296,7 +296,7 @@ impl Node {
                     self.isakmp.close(now, install.peer);
                     return None;
                 };
-                let outbound = Outbound { spi: install.spi, association, sa };
+                let outbound = Outbound { association, sa };
                 peer.waiting.insert(install.spi, Box::new(outbound));
             }
         }
@@ -389,7 +389,7 @@ impl Node {
         let Some(outbound) = peer.take_waiting(spi) else { return };
         if let Some(before) = peer.outbound.replace(*outbound) {
             // Its end will be announced later; nothing goes out on it any more.
-            peer.waiting.insert(before.spi, Box::new(before));
+            peer.waiting.insert(before.spi(), Box::new(before));
         }
     }
 
@@ -414,7 +414,7 @@ impl Node {
                 let holds = |id: &&PeerId| {
                     self.peers.get(id.0).is_some_and(|peer| {
                         peer.waiting.contains_key(&spi)
-                            || peer.outbound.as_ref().is_some_and(|current| current.spi == spi)
+                            || peer.outbound.as_ref().is_some_and(|current| current.spi() == spi)
                     })
                 };
                 let Some(id) = session.peers.values().find(holds).copied() else { return };
