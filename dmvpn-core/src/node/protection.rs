@@ -634,16 +634,8 @@ impl Node {
         let remote = message.remote.ip();
         let (id, group) = self.protections.iter().find(|(_, group)| group.source == local)?;
         let open = self
-            .by_whereabouts
-            .range(
-                Whereabouts { protection: Some(*id), local, remote, port: 0 }..=Whereabouts {
-                    protection: Some(*id),
-                    local,
-                    remote,
-                    port: u16::MAX,
-                },
-            )
-            .filter_map(|(_, peer)| self.peers.get(peer.0))
+            .peers_near(Whereabouts { protection: Some(*id), local, remote, port: 0 })
+            .filter_map(|peer| self.peers.get(peer.0))
             .any(|peer| peer.socket != SocketState::Closed);
         if open {
             return None;
