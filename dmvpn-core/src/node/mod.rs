@@ -663,15 +663,20 @@ impl Node {
 
     /// Forgets a peer that nothing holds any more.
     fn forget_if_idle(&mut self, id: PeerId) {
-        if self.peers.get(id.0).is_some_and(|peer| peer.is_idle())
-            && let Some(peer) = self.peers.remove(id.0)
-        {
-            self.timers.cancel(&Timer::Reopen(id));
-            self.timers.cancel(&Timer::PathMtu(id));
-            if self.by_whereabouts.get(&peer.whereabouts) == Some(&id) {
-                self.by_whereabouts.remove(&peer.whereabouts);
-            }
+        if self.peers.get(id.0).is_some_and(|peer| peer.is_idle()) {
+            self.remove_peer(id);
         }
+    }
+
+    /// A peer goes, and with it its timers and its place, unless somebody else is found there.
+    fn remove_peer(&mut self, id: PeerId) -> Option<Box<Peer>> {
+        let peer = self.peers.remove(id.0)?;
+        self.timers.cancel(&Timer::Reopen(id));
+        self.timers.cancel(&Timer::PathMtu(id));
+        if self.by_whereabouts.get(&peer.whereabouts) == Some(&id) {
+            self.by_whereabouts.remove(&peer.whereabouts);
+        }
+        Some(peer)
     }
 
     fn trace_socket(

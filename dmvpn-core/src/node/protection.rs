@@ -165,12 +165,7 @@ impl Node {
         if !self.peers.contains(before.0) {
             return;
         }
-        let Some(twin) = self.peers.remove(id.0) else { return };
-        self.timers.cancel(&Timer::Reopen(id));
-        self.timers.cancel(&Timer::PathMtu(id));
-        if self.by_whereabouts.get(&twin.whereabouts) == Some(&id) {
-            self.by_whereabouts.remove(&twin.whereabouts);
-        }
+        let Some(twin) = self.remove_peer(id) else { return };
         for tunnel in self.tunnels.values_mut() {
             if tunnel.other_end == Some(id) {
                 tunnel.other_end = Some(before);
