@@ -31,7 +31,8 @@ pub struct Underlay {
     pub remote: SocketAddr,
     /// DSCP and ECN of the outer header: the IPv4 type of service or IPv6 traffic class octet.
     pub traffic_class: u8,
-    /// The outer header's "don't fragment" (IPv4).
+    /// The outer header's "don't fragment" (IPv4). A [`Node`](crate::Node) asks for it on no packet that
+    /// it sends, and does not look at it on those that come in: routers on the way may fragment.
     pub dont_fragment: bool,
 }
 
