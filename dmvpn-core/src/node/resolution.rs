@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::ops::Range;
+use core::ops::{Bound, Range};
 
 use bytes::Bytes;
 use dmvpn_gre::ProtocolType;
@@ -117,9 +117,9 @@ impl Node {
 
     /// Takes what NHRP caused on all tunnels.
     pub(super) fn take_nhrp_output(&mut self, now: Instant) -> bool {
-        let tunnels: Vec<TunnelId> = self.tunnels.keys().copied().collect();
         let mut any = false;
-        for id in tunnels {
+        let mut next = self.tunnels.keys().next().copied();
+        while let Some(id) = next {
             while let Some(event) =
                 self.tunnels.get_mut(&id).and_then(|tunnel| tunnel.nhrp.poll_event())
             {
@@ -133,6 +133,8 @@ impl Node {
                 any = true;
                 self.send_nhrp(now, id, transmit.to.nbma, transmit.to.link, &transmit.packet);
             }
+            let behind = (Bound::Excluded(id), Bound::Unbounded);
+            next = self.tunnels.range(behind).next().map(|(id, _)| *id);
         }
         any
     }
