@@ -173,6 +173,8 @@ impl Node {
         }
         let Some(peer) = self.peers.get_mut(before.0) else { return };
         peer.wanted = peer.wanted.or(twin.wanted);
+        *peer.past_counters_mut() += &twin.past_counters();
+        // Not its bindings: an entry of NHRP's cache that names the twin does so until it goes.
         for (tunnel, key) in twin.flows() {
             peer.join(tunnel, key);
         }
