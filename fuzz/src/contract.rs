@@ -128,6 +128,12 @@ impl<M: Machine> Driven<M> {
         }
     }
 
+    /// What its owner wants; rule 4.
+    pub(crate) fn command<R>(&mut self, call: impl FnOnce(&mut M) -> R) -> R {
+        let machine = &mut self.machine;
+        bounded(0, 0, FIXED, || call(machine))
+    }
+
     /// What does nothing observable: early and again, `handle_timeout` changes nothing.
     pub(crate) fn early(&mut self, now: Instant) {
         if self.driver == Driver::Strict || self.machine.poll_timeout().is_some_and(|at| at <= now)
@@ -149,8 +155,8 @@ impl<M: Machine> Driven<M> {
             return Vec::new();
         }
         let machine = &mut self.machine;
-        // No input at all: nothing but a constant for each thing that was due.
-        machine.handle_timeout(now);
+        // Rule 4: no input at all.
+        bounded(0, 0, FIXED, || machine.handle_timeout(now));
         let outputs = self.drain(now);
         // Else its owner would never sleep.
         let next = self.machine.poll_timeout();

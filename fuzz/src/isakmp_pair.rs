@@ -20,6 +20,7 @@ use dmvpn_isakmp::{
 };
 use dmvpn_time::Instant;
 
+use crate::amplification::Strangers;
 use crate::contract::{Driven, Driver, Machine};
 use crate::script::Script;
 
@@ -86,6 +87,8 @@ struct Pair {
     past: Vec<(Path, Vec<u8>)>,
     /// SPIs of SAs that were installed, by the host under test.
     spis: Vec<u32>,
+    /// What goes where nobody has shown that it arrives.
+    strangers: Strangers,
     peer: Option<dmvpn_isakmp::PeerId>,
 }
 
@@ -171,8 +174,12 @@ impl Pair {
             wire: Vec::new(),
             past: Vec::new(),
             spis: Vec::new(),
+            strangers: Strangers::default(),
             peer: None,
         };
+        if tested == Tested::Initiator as usize {
+            pair.strangers.trust(HUB);
+        }
         let terms = protection(&mut script, SPOKE, Remote::Host(HUB));
         pair.hosts[0].machine.protect(now, TUNNEL, terms);
         let terms = protection(&mut script, HUB, Remote::Any);
@@ -212,6 +219,7 @@ impl Pair {
             Output::Transmit(Transmit { path, payload, .. }) => {
                 let seen = Path { local: path.remote, remote: path.local, ..path };
                 if from == self.tested {
+                    self.strangers.sent(path.remote, &payload);
                     let other = &mut self.hosts[1 - from].machine;
                     let _ = other.handle_datagram(self.now, seen, &payload);
                 } else if self.wire.len() < WIRE {
@@ -229,6 +237,7 @@ impl Pair {
 
     fn deliver(&mut self, path: Path, datagram: &[u8]) {
         let (now, tested) = (self.now, self.tested);
+        self.strangers.received(path.remote, datagram);
         self.hosts[tested]
             .input(now, datagram.len(), |endpoint| endpoint.handle_datagram(now, path, datagram));
         if self.past.len() == WIRE {
@@ -401,35 +410,42 @@ impl Pair {
         self.settle();
     }
 
+    fn ask(&mut self, call: impl FnOnce(&mut Endpoint)) {
+        self.hosts[self.tested].command(call);
+    }
+
     fn command(&mut self, script: &mut Script<'_>) {
         let (now, tested) = (self.now, self.tested);
         let choice = script.u8();
         let spi = self.spis.get(script.index(self.spis.len())).copied().unwrap_or(1);
-        let endpoint = &mut self.hosts[tested].machine;
         let other = if tested == 0 { HUB } else { SPOKE };
         match (choice % 9, self.peer) {
             (0, _) => {
-                let _ = endpoint.connect(now, TUNNEL, other);
+                self.strangers.trust(other);
+                self.ask(|endpoint| {
+                    let _ = endpoint.connect(now, TUNNEL, other);
+                });
             }
-            (1, Some(peer)) => endpoint.close(now, peer),
-            (2, Some(peer)) => endpoint.handle_soft_expire(now, peer, spi),
-            (3, Some(peer)) => endpoint.handle_hard_expire(now, peer, spi),
-            (4, Some(peer)) => endpoint.handle_traffic(now, peer),
+            (1, Some(peer)) => self.ask(|endpoint| endpoint.close(now, peer)),
+            (2, Some(peer)) => self.ask(|endpoint| endpoint.handle_soft_expire(now, peer, spi)),
+            (3, Some(peer)) => self.ask(|endpoint| endpoint.handle_hard_expire(now, peer, spi)),
+            (4, Some(peer)) => self.ask(|endpoint| endpoint.handle_traffic(now, peer)),
             (5, Some(peer)) => {
+                self.strangers.trust(other);
                 let remote = SocketAddr::new(other, 1024 + u16::from(script.u8()));
-                endpoint.handle_moved(now, peer, remote);
+                self.ask(|endpoint| endpoint.handle_moved(now, peer, remote));
             }
-            (6, Some(peer)) => {
+            (6, Some(peer)) => self.ask(|endpoint| {
                 endpoint.handle_invalid_spi(now, peer, spi);
-            }
+            }),
             (7, _) => {
                 if script.flag() {
-                    endpoint.unprotect(now, TUNNEL);
+                    self.ask(|endpoint| endpoint.unprotect(now, TUNNEL));
                 } else {
                     let (local, remote) =
                         if tested == 0 { (SPOKE, Remote::Host(HUB)) } else { (HUB, Remote::Any) };
                     let terms = protection(script, local, remote);
-                    endpoint.protect(now, TUNNEL, terms);
+                    self.ask(|endpoint| endpoint.protect(now, TUNNEL, terms));
                 }
             }
             (8, _) => {

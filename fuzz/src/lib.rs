@@ -6,6 +6,7 @@
 // A panic is how an oracle speaks.
 #![allow(clippy::missing_panics_doc)]
 
+mod amplification;
 mod contract;
 mod memory;
 mod script;

@@ -26,6 +26,9 @@ const HUB: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 16, 10, 1));
 const SPOKE_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 1, 1));
 const HUB_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 1, 254));
 const WIRE: usize = 24;
+/// A server in clear answers whoever asks: with so many octets more than it was sent, and no more.
+/// There is room for an extension and entries of its own, and for an error's header.
+const MORE: usize = 128;
 /// The cache of the server under test is never larger.
 const ENTRIES: usize = 12;
 
@@ -91,6 +94,9 @@ struct Pair {
     /// To the host under test: by which link, and what.
     wire: Vec<(Link, Vec<u8>)>,
     past: Vec<(Link, Vec<u8>)>,
+    /// From where the packet came that the host under test is working on, and how many octets may go
+    /// back there.
+    asked: Option<(IpAddr, usize)>,
 }
 
 fn link(to: usize, number: u8) -> Link {
@@ -169,7 +175,7 @@ impl Pair {
             Driven::new(Endpoint::new(config, rng, now), driver)
         };
         let hosts = [host(&mut script, 0), host(&mut script, 1)];
-        let mut pair = Self { now, hosts, tested, wire: Vec::new(), past: Vec::new() };
+        let mut pair = Self { now, hosts, tested, wire: Vec::new(), past: Vec::new(), asked: None };
         for index in [1, 0] {
             let endpoint = &mut pair.hosts[index].machine;
             endpoint.interface_up(now);
@@ -214,6 +220,7 @@ impl Pair {
             // What we build parses, and never has the hop count that IOS refuses.
             let packet = Packet::parse(&transmit.packet).expect("what an endpoint sends");
             assert_ne!(packet.hop_count, 0);
+            self.assert_no_amplification(transmit);
             let reached = if from == 0 { HUB } else { SPOKE };
             if transmit.to.nbma == reached {
                 let now = self.now;
@@ -225,8 +232,18 @@ impl Pair {
         }
     }
 
+    fn assert_no_amplification(&mut self, transmit: &Transmit) {
+        let Some((nbma, left)) = &mut self.asked else { return };
+        if self.tested == Tested::Server as usize && transmit.to.nbma == *nbma {
+            let len = transmit.packet.len();
+            assert!(len <= *left, "{len} octets back, where {left} were left");
+            *left -= len;
+        }
+    }
+
     fn deliver(&mut self, link: &Link, packet: &[u8]) {
         let now = self.now;
+        self.asked = Some((link.nbma, packet.len() + MORE));
         self.hosts[self.tested]
             .input(now, packet.len(), |endpoint| endpoint.handle_packet(now, link, packet));
         if self.past.len() == WIRE {
@@ -234,6 +251,7 @@ impl Pair {
         }
         self.past.push((link.clone(), packet.to_vec()));
         self.settle();
+        self.asked = None;
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
@@ -301,24 +319,26 @@ impl Pair {
         let choice = script.u8();
         let number = script.u8() % 6;
         let address: IpAddr = Ipv4Addr::new(10, 1, 1, script.u8()).into();
-        let endpoint = &mut self.hosts[tested].machine;
+        let host = &mut self.hosts[tested];
         match choice % 9 {
-            0 => endpoint.interface_up(now),
-            1 => endpoint.interface_down(now),
-            2 => endpoint.register(now),
-            3 => endpoint.link_up(now, &link(tested, number)),
-            4 => endpoint.link_down(now, LinkId(u64::from(number))),
+            0 => host.command(|endpoint| endpoint.interface_up(now)),
+            1 => host.command(|endpoint| endpoint.interface_down(now)),
+            2 => host.command(|endpoint| endpoint.register(now)),
+            3 => host.command(|endpoint| endpoint.link_up(now, &link(tested, number))),
+            4 => host.command(|endpoint| endpoint.link_down(now, LinkId(u64::from(number)))),
             5 => {
-                endpoint.clear(now, (number & 1 == 0).then_some(address));
+                let one = (number & 1 == 0).then_some(address);
+                host.command(|endpoint| endpoint.clear(now, one));
             }
             6 => {
-                if let Some(hop) = endpoint.lookup(now, address) {
-                    assert!(endpoint.cache(now).any(|entry| entry.nbma == Some(hop.nbma)));
+                if let Some(hop) = host.command(|endpoint| endpoint.lookup(now, address)) {
+                    let mut cache = host.machine.cache(now);
+                    assert!(cache.any(|entry| entry.nbma == Some(hop.nbma)));
                 }
             }
             7 => {
                 let config = Arc::new(config(script, tested));
-                endpoint.set_config(now, config);
+                host.command(|endpoint| endpoint.set_config(now, config));
             }
             _ => {
                 let other = &mut self.hosts[1 - tested].machine;

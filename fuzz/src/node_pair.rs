@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
-use dmvpn_core::esp::OpenError;
 use dmvpn_core::esp::crypto::{NullProvider, Provider as EspProvider, RustCrypto};
+use dmvpn_core::esp::{Counters, OpenError};
 use dmvpn_core::isakmp::crypto::{Group, HashAlgorithm, Provider, null};
 use dmvpn_core::isakmp::{
     self, DeadPeerDetection, Encryption, EspProposal, Mode, NatTraversal, Policy, PreSharedKey,
@@ -68,9 +68,18 @@ impl Machine for Node {
         if let Some(nhrp) = self.nhrp(TUNNEL) {
             nhrp.state(now, to);
         }
-        // What `show` prints says how long ago, and is total.
+        for mut view in self.ipsec_sas() {
+            // Time goes on, and what is refused is counted.
+            for sa in view.inbound.iter_mut().chain(&mut view.outbound) {
+                sa.life.seconds = 0;
+            }
+            let Counters { encaps, encrypt, decaps, decrypt, verify, .. } = view.counters;
+            view.counters = Counters::default();
+            let _ = write!(to, "{view:?}{:?}", [encaps, encrypt, decaps, decrypt, verify]);
+        }
+        // What else `show` prints says how long ago, and is total.
         let _ = (self.crypto_sockets().count(), self.sessions().count(), self.dmvpn().count());
-        let _ = (self.ipsec_sas().count(), self.isakmp_sas().count());
+        let _ = self.isakmp_sas().count();
     }
 }
 
@@ -91,7 +100,7 @@ struct Pair {
     now: Instant,
     hosts: [Driven<Node>; 2],
     tested: usize,
-    protected: bool,
+    terms: Terms,
     wire: Vec<(Underlay, Vec<u8>)>,
     past: Vec<(Underlay, Vec<u8>)>,
 }
@@ -192,10 +201,10 @@ impl Pair {
             let driver = if role == tested { driver } else { Driver::Strict };
             Driven::new(Node::new(config(&terms), rng, now), driver)
         });
-        let protected = terms.protected;
-        let mut pair = Self { now, hosts, tested, protected, wire: Vec::new(), past: Vec::new() };
+        let mut pair = Self { now, hosts, tested, terms, wire: Vec::new(), past: Vec::new() };
         for role in [1, 0] {
-            let added = pair.hosts[role].machine.add_tunnel(now, TUNNEL, tunnel(&terms, role));
+            let config = tunnel(&pair.terms, role);
+            let added = pair.hosts[role].machine.add_tunnel(now, TUNNEL, config);
             added.expect("the only tunnel");
         }
         pair.settle();
@@ -227,7 +236,7 @@ impl Pair {
     /// A packet leaves a node.
     fn take(&mut self, from: usize, underlay: Underlay, mut packet: Vec<u8>) {
         let clear = underlay.transport == Transport::Gre;
-        assert!(!clear || !self.protected, "GRE left in clear");
+        assert!(!clear || !self.terms.protected, "GRE left in clear");
         let addresses = [SPOKE, HUB];
         assert_eq!(underlay.local.ip(), addresses[from]);
         if underlay.remote.ip() != addresses[1 - from] {
@@ -271,7 +280,10 @@ impl Pair {
             authentic,
         );
         if let Some(Some(inbound)) = inbound {
-            assert!(!self.protected || underlay.transport != Transport::Gre, "clear text accepted");
+            assert!(
+                !self.terms.protected || underlay.transport != Transport::Gre,
+                "clear text accepted"
+            );
             let inner = buffer.get(inbound.packet).expect("inside the buffer");
             assert!(matches!(inner.first().map(|first| first >> 4), Some(4 | 6)));
         }
@@ -373,7 +385,7 @@ impl Pair {
             esp && packet.len() > 8 + IV + ICV
         };
         let clear = |(underlay, _): &&(Underlay, Vec<u8>)| underlay.transport == Transport::Gre;
-        if !self.protected {
+        if !self.terms.protected {
             let Some((underlay, packet)) = self.past.iter().rev().find(clear).cloned() else {
                 return;
             };
@@ -441,8 +453,8 @@ impl Pair {
             let back = Underlay { local: seen.local, remote: seen.remote, ..*seen };
             (back, packet.get(..4).and_then(|spi| spi.try_into().ok()).map(u32::from_be_bytes))
         });
-        let node = &mut self.hosts[who].machine;
-        match choice & 7 {
+        let config = tunnel(&self.terms, who);
+        self.hosts[who].command(|node| match choice & 7 {
             0 => node.shutdown(now, TUNNEL),
             1 | 2 => node.no_shutdown(now, TUNNEL),
             3 => {
@@ -463,11 +475,15 @@ impl Pair {
                     node.set_path_mtu(peer, script.u16());
                 }
             }
-            _ => {
-                // The clock goes back: the latest seen counts.
-                node.handle_timeout(Instant::from_secs(1));
+            7 if choice & 0x60 == 0x40 => node.remove_tunnel(now, TUNNEL),
+            7 if choice & 0x60 == 0x60 => {
+                // Only where it is not.
+                let there = node.interface_state(TUNNEL).is_some();
+                assert_eq!(node.add_tunnel(now, TUNNEL, config).is_err(), there);
             }
-        }
+            // The clock goes back: the latest seen counts.
+            _ => node.handle_timeout(Instant::from_secs(1)),
+        });
         self.settle();
     }
 
