@@ -4,6 +4,7 @@
 extern crate alloc;
 
 use alloc::borrow::Cow;
+use core::net::IpAddr;
 
 use dmvpn_isakmp::wire::{
     Attribute, AttributeType, AttributeValue, Chain, Cookie, Delete, Doi, ExchangeType, Flags,
@@ -434,6 +435,59 @@ fn a_delete_names_what_it_deletes() {
     let mut body = Payload::Delete(isakmp).body().unwrap();
     body[4] = ProtocolId::ESP.0;
     assert!(!Delete::parse(&body, 32).unwrap().names_isakmp(initiator, responder));
+}
+
+/// Addresses are read by the type and the length that both say so.
+#[test]
+fn addresses_of_identities() {
+    let [first, last]: [IpAddr; 2] = ["192.0.2.0", "192.0.2.255"].map(|a| a.parse().unwrap());
+    let [first6, last6]: [IpAddr; 2] = ["2001:db8::", "2001:db8::ff"].map(|a| a.parse().unwrap());
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let id = |id_type, data| Identification { id_type, protocol: 0, port: 0, data };
+    for (id_type, first, last) in [
+        (IdType::IPV4_ADDR_SUBNET, first, last),
+        (IdType::IPV4_ADDR_RANGE, first, last),
+        (IdType::IPV6_ADDR_SUBNET, first6, last6),
+        (IdType::IPV6_ADDR_RANGE, first6, last6),
+    ] {
+        let data = [octets(first), octets(last)].concat();
+        let pair = id(id_type, data.clone().into());
+        assert_eq!((pair.as_address_pair(), pair.as_address()), (Some((first, last)), None));
+        assert_eq!(id(id_type, data[1..].to_vec().into()).as_address_pair(), None);
+    }
+    for address in [first, first6] {
+        let original = NatOriginalAddress::new(address);
+        assert_eq!(original.address(), Some(address));
+        let short = NatOriginalAddress { data: original.data[1..].into(), ..original.clone() };
+        assert_eq!(short.address(), None);
+        let host = id(original.id_type, original.data);
+        assert_eq!((host.as_address(), host.as_address_pair()), (Some(address), None));
+    }
+}
+
+#[test]
+fn the_last_fragment_says_so() {
+    let with = |flags| Fragment { flags, ..Fragment::parse(&[0, 1, 1, 0, 7], 32).unwrap() };
+    assert_eq!([0, 1, 2, 3].map(|flags| with(flags).is_last()), [false, true, false, true]);
+}
+
+#[test]
+fn the_major_version_is_the_fifteenth_octet() {
+    let octets: Vec<u8> = (1..=16).collect();
+    assert_eq!(VendorId::new(octets.clone()).major(), Some(15));
+    assert_eq!(VendorId::new(octets[..14].to_vec()).major(), None);
+}
+
+#[test]
+fn an_error_says_where() {
+    let error = Delete::parse(&[0, 0, 0, 1, 3, 4, 0, 2, 0xc4, 0xea, 0xd6, 0xac], 32).unwrap_err();
+    assert_eq!(error.offset(), 40);
+    let mut message = [0; 28];
+    (message[17], message[27]) = (0x20, 28);
+    assert_eq!(Message::parse(&message).unwrap_err().offset(), 17);
 }
 
 #[test]
