@@ -84,7 +84,7 @@ pub enum Invariant {
         /// Who.
         site: usize,
     },
-    /// The router's own tables agree.
+    /// The router's own tables agree, whenever a call to it has returned.
     #[error("site {site}: {contradiction}")]
     Contradiction {
         /// Whose.

@@ -24,6 +24,9 @@ pub use inner::{Inner, MARKER};
 /// Where who is nobody's site sends from.
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 66));
 
+/// So often a router's tables are compared after what it did; else after operations and probes.
+const SAMPLE: u64 = 256;
+
 /// Who makes routers: one for each site, and a new one after each restart.
 pub trait Factory {
     /// The router of a site, at an NBMA address of its own, whose clock shows `now`. Everything
@@ -143,6 +146,8 @@ pub struct Cloud<'a> {
     inner: BTreeMap<u64, IpAddr>,
     broken: Option<Broken>,
     counts: Counts,
+    /// How often a router was looked at after it had done something.
+    settled: u64,
     scratch: Vec<u8>,
     debug: Option<Vec<String>>,
 }
@@ -200,6 +205,7 @@ impl<'a> Cloud<'a> {
             inner: BTreeMap::new(),
             broken: None,
             counts: Counts::default(),
+            settled: 0,
             scratch: Vec::new(),
             debug: None,
         };
@@ -289,6 +295,15 @@ impl<'a> Cloud<'a> {
         self.broken.take().map_or(Ok(()), Err)
     }
 
+    /// Has a router see whether its own tables agree.
+    ///
+    /// # Errors
+    /// [`Invariant::Contradiction`].
+    pub fn check_site(&mut self, site: usize) -> Result<(), Broken> {
+        self.compare(site);
+        self.broken.take().map_or(Ok(()), Err)
+    }
+
     /// Lets everything happen that happens until `end`.
     ///
     /// # Errors
@@ -327,7 +342,13 @@ impl<'a> Cloud<'a> {
             Event::Deliver { underlay, packet, of } => self.deliver(underlay, &packet, of),
             Event::Wake(site) => self.wake(site),
             Event::Join(site) => self.build(site),
-            Event::Operation(number) => self.operate(number),
+            Event::Operation(number) => {
+                self.operate(number);
+                let operation = self.scenario.operations.get(number);
+                for site in operation.map(|(_, what)| what.sites()).unwrap_or_default() {
+                    self.compare(site);
+                }
+            }
             Event::Clear { site, weather } => {
                 let calm = self.scenario.sites.get(site).map(|site| site.weather);
                 if let Some(place) = self.places.get_mut(site)
@@ -463,6 +484,16 @@ impl Cloud<'_> {
         let (sizes, next) = (router.sizes(), router.poll_timeout());
         self.check_sizes(site, sizes);
         self.set_alarm(site, next);
+        self.settled += 1;
+        if self.settled.is_multiple_of(SAMPLE) {
+            self.compare(site);
+        }
+    }
+
+    fn compare(&mut self, site: usize) {
+        if let Some(Err(contradiction)) = self.router(site).map(Router::check) {
+            self.breaks(Invariant::Contradiction { site, contradiction });
+        }
     }
 
     fn set_alarm(&mut self, site: usize, next: Option<dmvpn_core::Instant>) {
