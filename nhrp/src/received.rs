@@ -1,8 +1,8 @@
 //! What every packet is held against, whoever it is for: authentication and extensions.
 
-use core::net::IpAddr;
-
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::output::Built;
 use crate::wire::{
@@ -55,28 +55,36 @@ pub(crate) fn check_authentication(packet: &Packet, config: &Config) -> Result<(
     Err(Fault { code: ErrorCode::AUTHENTICATION_FAILURE, offset })
 }
 
-/// RFC 2332 §5.3: who would answer a packet must understand its compulsory extensions.
+/// RFC 2332 §5.3: who would answer a packet must understand its compulsory extensions, and each is
+/// there once, but for the vendors' own; so what an answer fills in, it fills in once.
 pub(crate) fn check_extensions(packet: &Packet) -> Result<(), Fault> {
-    let unknown = |extension: &Extension| {
-        extension.compulsory
-            && !matches!(
-                extension.extension_type,
-                ExtensionType::END
-                    | ExtensionType::RESPONDER_ADDRESS
-                    | ExtensionType::FORWARD_TRANSIT_NHS_RECORD
-                    | ExtensionType::REVERSE_TRANSIT_NHS_RECORD
-                    | ExtensionType::AUTHENTICATION
-                    | ExtensionType::NAT_ADDRESS
-            )
-    };
-    match offset_of(packet, unknown) {
-        Some(offset) => Err(Fault { code: ErrorCode::UNRECOGNIZED_EXTENSION, offset }),
-        None => Ok(()),
+    let unknown = |extension: &Extension| extension.compulsory && !is_understood(extension);
+    if let Some(offset) = offset_of(packet, unknown) {
+        return Err(Fault { code: ErrorCode::UNRECOGNIZED_EXTENSION, offset });
     }
+    let mut seen = BTreeSet::new();
+    let repeated =
+        |extension: &Extension| is_understood(extension) && !seen.insert(extension.extension_type);
+    if let Some(offset) = offset_of(packet, repeated) {
+        return Err(Fault { code: ErrorCode::INVALID_EXTENSION, offset });
+    }
+    Ok(())
+}
+
+const fn is_understood(extension: &Extension) -> bool {
+    matches!(
+        extension.extension_type,
+        ExtensionType::END
+            | ExtensionType::RESPONDER_ADDRESS
+            | ExtensionType::FORWARD_TRANSIT_NHS_RECORD
+            | ExtensionType::REVERSE_TRANSIT_NHS_RECORD
+            | ExtensionType::AUTHENTICATION
+            | ExtensionType::NAT_ADDRESS
+    )
 }
 
 /// Where the first extension stands that `is_it` says yes to.
-fn offset_of(packet: &Packet, is_it: impl Fn(&Extension) -> bool) -> Option<usize> {
+fn offset_of(packet: &Packet, is_it: impl FnMut(&Extension) -> bool) -> Option<usize> {
     let position = packet.extensions.iter().position(is_it)?;
     let before = packet.extensions.iter().take(position).map(Extension::encoded_len);
     Some(before.fold(packet.extension_offset(), usize::saturating_add))

@@ -83,6 +83,11 @@ fn refused(octets: &[u8]) -> Discard {
 
 /// The hub sends this error back and knows nothing new.
 fn answered_by_error(octets: &[u8]) -> ErrorCode {
+    answered_by_error_at(octets).0
+}
+
+/// The same, and where the error is.
+fn answered_by_error_at(octets: &[u8]) -> (ErrorCode, usize) {
     let mut hub = up();
     let before = state(&hub, NOW);
     hub.handle_packet(NOW, &link(1, "172.16.1.1", "172.16.10.1"), octets).unwrap();
@@ -92,7 +97,7 @@ fn answered_by_error(octets: &[u8]) -> ErrorCode {
     let Body::ErrorIndication(error) = Packet::parse(&sent[0].packet).unwrap().body else {
         panic!("no error indication")
     };
-    error.code
+    (error.code, error.offset.into())
 }
 
 /// The hub registers the client as ever.
@@ -162,6 +167,23 @@ fn extension_types_that_no_table_holds() {
         let compulsory = with_extension([high | 0x80, low, 0, 4], b"what");
         assert_eq!(answered_by_error(&compulsory), ErrorCode::UNRECOGNIZED_EXTENSION);
     }
+}
+
+/// An extension is there once, but for the vendors' own (RFC 2332 §5.3): which of two would be filled?
+#[test]
+fn an_extension_that_is_there_twice() {
+    let own = EXTENSIONS;
+    for [high, low] in [[0x80, 3], [0x80, 4], [0x80, 5], [0, 9]] {
+        let at = REQUEST[own..].windows(4).position(|octets| octets[..2] == [high, low]).unwrap();
+        for bits in [0_u8, 0x40, 0x80] {
+            let packet = with_extension([bits, low, 0, 0], &[]);
+            let error = ErrorCode::INVALID_EXTENSION;
+            // The second is in error, four octets further back than it was.
+            assert_eq!(answered_by_error_at(&packet), (error, own + at + 4), "{low}");
+        }
+    }
+    let vendor = [0, 8, 0, 4, 0, 0, 12, 1].repeat(2);
+    accepted(&mended([&REQUEST[..own], &vendor, &REQUEST[own..]].concat()));
 }
 
 /// An End with the vendor-private bit (type 0x4000) made OpenNHRP jump anywhere: it ends the list as

@@ -7,6 +7,7 @@ mod captures;
 
 extern crate alloc;
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -15,7 +16,8 @@ use captures::{data, nhrp_packets};
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng as _;
 use dmvpn_nhrp::wire::{
-    AuthenticationString, Body, Cie, FixedHeader, Flags, Message, Packet, RequestId, checksum,
+    AuthenticationString, Body, Cie, ErrorCode, Extension, ExtensionType, ExtensionValue,
+    FixedHeader, Flags, Message, Packet, PacketType, RequestId, checksum,
 };
 use dmvpn_nhrp::{
     CacheView, Config, ConfigBuilder, Discard, Endpoint, Identity, Link, LinkId, NextHopServer,
@@ -54,7 +56,11 @@ fn hub_link() -> Link {
 
 fn up(builder: ConfigBuilder) -> Endpoint {
     let string = Some(AuthenticationString::new(b"NHRPAUTH"));
-    let config = builder.authentication(string).build().unwrap();
+    started(builder.authentication(string))
+}
+
+fn started(builder: ConfigBuilder) -> Endpoint {
+    let config = builder.build().unwrap();
     let rng = Box::new(ChaCha20Rng::from_seed([7; 32]));
     let mut endpoint = Endpoint::new(Arc::new(config), rng, START);
     endpoint.interface_up(START);
@@ -237,6 +243,97 @@ fn the_hubs_own_addresses_cannot_be_registered() {
         assert_eq!((entry.code.0, entry.holding_time), (4, 0), "{source}");
         assert_eq!(state(&hub), before, "{source}");
     }
+}
+
+/// What an answer may have more than what it answers. A reply: the responder's entry, and the one that
+/// says where a client behind a NAT is, of 20 octets each. An error indication: its own 40 octets.
+const LONGER: usize = 40;
+
+/// Requests of each kind, with the guide's extensions, only the authentication among them, or none.
+fn requests() -> Vec<Packet> {
+    let registration = Packet::parse(&data("regreq_65540.bin")).unwrap();
+    let refused = Packet { source_protocol: ip("10.1.1.254").into(), ..registration.clone() };
+    let purge = Packet::parse(&purge(32, Flags::NONE)).unwrap();
+    let authentication = registration.extension(ExtensionType::AUTHENTICATION).cloned();
+    let kinds = [registration.extensions.clone(), authentication.into_iter().collect(), vec![]];
+    [registration, refused, purge]
+        .iter()
+        .flat_map(|request| kinds.iter().map(move |kind| (request, kind.clone())))
+        .map(|(request, extensions)| Packet { extensions, ..request.clone() })
+        .collect()
+}
+
+/// Extensions of every type, with and without a value.
+fn repeatable() -> Vec<Extension> {
+    let entry = || Cie::bare(32, 0, 0).of(ip("172.16.1.1"), ip("10.1.1.1"));
+    let typed = |number: u16, compulsory, value| Extension {
+        extension_type: ExtensionType::new(number),
+        compulsory,
+        unused: false,
+        value,
+    };
+    let clients = [3, 4, 5, 9].into_iter().flat_map(|number| {
+        [vec![], vec![entry()]]
+            .map(|entries| typed(number, number != 9, ExtensionValue::Clients(entries)))
+    });
+    let vendor = ExtensionValue::VendorPrivate { vendor: [0, 0, 12], data: vec![1].into() };
+    let raw = || ExtensionValue::Raw(vec![].into());
+    let others = [
+        Extension::authentication(AuthenticationString::new(b"NHRPAUTH")),
+        typed(8, false, vendor),
+        typed(0x3fff, false, raw()),
+        typed(0x3fff, true, raw()),
+    ];
+    clients.chain(others).collect()
+}
+
+/// Whoever sends from an address that is not its own has no more sent there than it sends itself, but
+/// for a constant: however often an extension is in a request, it is filled once.
+#[test]
+fn an_answer_is_hardly_longer_than_what_it_answers() {
+    let mut kinds = BTreeSet::new();
+    let (mut replies, mut indications) = (0, 0);
+    for (request, extension) in
+        requests().iter().flat_map(|request| repeatable().into_iter().map(move |e| (request, e)))
+    {
+        for times in [0, 1, 2, 3, 30, 300, 2000] {
+            let mut packet = request.clone();
+            let repeated = core::iter::repeat_n(extension.clone(), times);
+            packet.extensions.splice(0..0, repeated);
+            let packet = packet.encode().unwrap();
+            for string in [None, Some(AuthenticationString::new(b"NHRPAUTH"))] {
+                for from in [spoke_link(), intruder()] {
+                    let builder =
+                        Config::builder("Tunnel0", ip("10.1.1.254"), 24, ip("172.16.10.1"));
+                    let mut hub = started(builder.authentication(string.clone()));
+                    hub.handle_packet(START, &from, &packet).unwrap();
+                    let answer = hub.poll_transmit().unwrap().packet;
+                    let more = answer.len().saturating_sub(packet.len());
+                    assert!(more <= LONGER, "{more} octets more: {times} times {extension:?}");
+                    assert_eq!(hub.poll_transmit(), None);
+                    let answer = Packet::parse(&answer).unwrap();
+                    let (code, most) = if let Body::ErrorIndication(error) = &answer.body {
+                        (Some(error.code), &mut indications)
+                    } else {
+                        (None, &mut replies)
+                    };
+                    kinds.insert((answer.packet_type(), code));
+                    *most = more.max(*most);
+                }
+            }
+        }
+    }
+    // Each kind of answer was among them, and the bound is not wider than it must be.
+    let error = PacketType::ERROR_INDICATION;
+    let expected = [
+        (PacketType::REGISTRATION_REPLY, None),
+        (PacketType::PURGE_REPLY, None),
+        (error, Some(ErrorCode::UNRECOGNIZED_EXTENSION)),
+        (error, Some(ErrorCode::INVALID_EXTENSION)),
+        (error, Some(ErrorCode::AUTHENTICATION_FAILURE)),
+    ];
+    assert_eq!(kinds, BTreeSet::from(expected));
+    assert_eq!((replies, indications), (LONGER, LONGER));
 }
 
 proptest! {
