@@ -354,8 +354,9 @@ fn isakmp_key(fields: &[String]) -> Result<IsakmpKey, String> {
     let [cookie, key] = fields else {
         return Err(format!("{} fields where cookie and key are 2", fields.len()));
     };
-    let initiator_cookie = unhex(cookie)?.try_into().map_err(|_| "a cookie is 8 octets")?;
-    Ok(IsakmpKey { initiator_cookie, key: unhex(key)? })
+    let cookie = unhex("the cookie", cookie)?;
+    let initiator_cookie = cookie.try_into().map_err(|_| "a cookie is 8 octets")?;
+    Ok(IsakmpKey { initiator_cookie, key: unhex("the key", key)? })
 }
 
 fn esp_key(fields: &[String]) -> Result<EspKey, String> {
@@ -374,9 +375,10 @@ fn esp_key(fields: &[String]) -> Result<EspKey, String> {
             _ => Err(format!("`{text}` is neither `*` nor an {protocol} address")),
         },
     };
-    let secret = |text: &str| match text {
-        "" => Ok(Vec::new()),
-        _ => text.strip_prefix("0x").ok_or_else(|| "a key starts with 0x".into()).and_then(unhex),
+    let secret = |text: &str| match text.strip_prefix("0x") {
+        Some(digits) => unhex("the key", digits),
+        None if text.is_empty() => Ok(Vec::new()),
+        None => Err("a key starts with 0x".into()),
     };
     let digits = spi.strip_prefix("0x").filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
     let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
@@ -407,11 +409,12 @@ pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-/// The octets of an even number of hexadecimal digits.
-fn unhex(text: &str) -> Result<Vec<u8>, String> {
+/// The octets of an even number of hexadecimal digits; an error does not repeat them, since it may be
+/// a key.
+fn unhex(what: &str, text: &str) -> Result<Vec<u8>, String> {
     let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let octets = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
     let octets: Option<Vec<u8>> = octets.collect();
-    octets.filter(|_| rest.is_empty()).ok_or_else(|| format!("`{text}` is not hexadecimal"))
+    octets.filter(|_| rest.is_empty()).ok_or_else(|| format!("{what} is not hexadecimal"))
 }

@@ -4,8 +4,8 @@ use core::net::Ipv4Addr;
 
 use dmvpn_examples::build::{Wishes, build};
 use dmvpn_examples::ios::{
-    DhGroup, EspEncryption, EspIntegrity, EspMode, IsakmpEncryption, IsakmpHash, KeyPeer, Router,
-    Secret, TunnelMode,
+    DhGroup, EspEncryption, EspIntegrity, EspMode, IsakmpEncryption, IsakmpHash, KeyPeer,
+    ReadErrorKind, Router, Secret, TunnelMode,
 };
 use dmvpn_isakmp::crypto::{Group, HashAlgorithm};
 use dmvpn_isakmp::{
@@ -255,7 +255,7 @@ fn errors_name_line_and_word() {
         ("interface Tunnel0\n ip nhrp", "line 2: a line of `ip nhrp` expected after `ip nhrp`"),
         (
             "interface Tunnel0\n ip nhrp authentication NINECHARS",
-            "line 2: `NINECHARS` is not a string of at most 8 characters after `ip nhrp authentication`",
+            "line 2: `(..)` is not a string of at most 8 characters after `ip nhrp authentication`",
         ),
         (
             "interface Tunnel0\n ip mtu 67",
@@ -307,11 +307,27 @@ fn errors_name_line_and_word() {
         ),
         (
             "crypto isakmp key 6 SECRET address 1.2.3.4",
-            "line 1: unknown word `SECRET` after `crypto isakmp key 6`",
+            "line 1: `(..)` is not `address` or `hostname` after `crypto isakmp key (..)`",
         ),
         (
             "crypto isakmp key k address",
-            "line 1: an address expected after `crypto isakmp key k address`",
+            "line 1: an address expected after `crypto isakmp key (..) address`",
+        ),
+        (
+            "crypto isakmp key k",
+            "line 1: `address` or `hostname` expected after `crypto isakmp key (..)`",
+        ),
+        (
+            "crypto isakmp key k address 1.2.3.4 255.0.255.0",
+            "line 1: `255.0.255.0` is not a contiguous mask after `crypto isakmp key (..) address 1.2.3.4`",
+        ),
+        (
+            "crypto isakmp key k hostname hub more",
+            "line 1: unknown word `more` after `crypto isakmp key (..) hostname hub`",
+        ),
+        (
+            "crypto isakmp peer address 1.2.3.4\n set aggressive-mode password two words",
+            "line 2: unknown word `(..)` after `set aggressive-mode password (..)`",
         ),
         (
             "crypto ipsec transform-set T esp-3des esp-null",
@@ -369,6 +385,54 @@ fn errors_name_line_and_word() {
     ] {
         assert_eq!(Router::read(lines).unwrap_err().to_string(), expected, "{lines}");
     }
+}
+
+/// Each line that has a secret, with a word too few, too many or wrong at each place: whatever the error
+/// is, the secret is not in it.
+#[test]
+fn no_error_shows_a_secret() {
+    const SECRET: &str = "s3cr3t";
+    let (mut unknown, mut missing, mut invalid) = (0, 0, 0);
+    for (heading, line) in [
+        ("", "crypto isakmp key s3cr3t address 172.16.0.0 255.255.0.0"),
+        ("", "crypto isakmp key s3cr3t hostname hub"),
+        ("", "crypto isakmp key 6 s3cr3t address 172.16.0.0"),
+        ("crypto isakmp peer address 1.2.3.4\n", "set aggressive-mode password s3cr3t"),
+        ("interface Tunnel0\n", "ip nhrp authentication s3cr3t"),
+        ("interface Tunnel0\n", "ip nhrp authentication s3cr3t-too-long"),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let secret = words.iter().position(|word| word.starts_with(SECRET)).unwrap();
+        let mut lines = vec![words.clone()];
+        for at in 0..=words.len() {
+            let (before, after) = words.split_at(at);
+            for wrong in ["adress", "6", "255.0.255.0"] {
+                lines.push([before, &[wrong], after].concat());
+                if at < words.len() && at != secret {
+                    lines.push([before, &[wrong], &after[1..]].concat());
+                }
+            }
+            // Without one of the words before it nobody knows that it is one.
+            if at > secret {
+                lines.push(before.to_vec());
+                lines.push([before, after.get(1..).unwrap_or_default()].concat());
+            }
+        }
+        // One with a space.
+        lines.push([&words[..=secret], &words[secret..]].concat());
+        for words in lines {
+            let text = format!("{heading} {}", words.join(" "));
+            let Err(error) = Router::read(&text) else { continue };
+            let kind = &error.kind;
+            unknown += usize::from(matches!(kind, ReadErrorKind::UnknownWord { .. }));
+            missing += usize::from(matches!(kind, ReadErrorKind::Missing { .. }));
+            invalid += usize::from(matches!(kind, ReadErrorKind::Invalid { .. }));
+            for shown in [error.to_string(), format!("{error:?}"), format!("{error:#?}")] {
+                assert!(!shown.contains(SECRET), "{text}: {shown}");
+            }
+        }
+    }
+    assert!(unknown > 0 && missing > 0 && invalid > 0, "{unknown} {missing} {invalid}");
 }
 
 /// Lines of the guide and of `REAL`, cut and joined at random: near enough to IOS to reach every rule.

@@ -45,8 +45,18 @@ fn errors_name_the_line() {
     for (ikev1, esp, expected) in [
         ("\nab", "", "ikev1_decryption_table line 2: 1 fields where cookie and key are 2"),
         ("ab,cd", "", "ikev1_decryption_table line 1: a cookie is 8 octets"),
-        ("0g,cd", "", "ikev1_decryption_table line 1: `0g` is not hexadecimal"),
-        ("abc,cd", "", "ikev1_decryption_table line 1: `abc` is not hexadecimal"),
+        ("0g,cd", "", "ikev1_decryption_table line 1: the cookie is not hexadecimal"),
+        ("abc,cd", "", "ikev1_decryption_table line 1: the cookie is not hexadecimal"),
+        (
+            "0011223344556677,5ec2et",
+            "",
+            "ikev1_decryption_table line 1: the key is not hexadecimal",
+        ),
+        (
+            "",
+            "IPv4,*,*,0x1,AES-CBC [RFC3602],0x5ec2et,NULL,",
+            "esp_sa line 1: the key is not hexadecimal",
+        ),
         ("", "\"IPv4", "esp_sa line 1: a quote is not closed"),
         ("", "a,b", "esp_sa line 1: 2 fields where an SA has 8"),
         ("", "IPX,*,*,0x1,NULL,,NULL,", "esp_sa line 1: unknown protocol `IPX`"),

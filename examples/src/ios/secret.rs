@@ -7,6 +7,9 @@ use core::fmt;
 pub struct Secret(String);
 
 impl Secret {
+    /// What is seen of it.
+    pub(super) const HIDDEN: &str = "(..)";
+
     /// From its characters.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -21,6 +24,6 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(..)")
+        f.write_str(Self::HIDDEN)
     }
 }

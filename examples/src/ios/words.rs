@@ -5,6 +5,8 @@ use core::ops::RangeInclusive;
 
 use thiserror::Error;
 
+use super::Secret;
+
 /// Why a configuration was not understood, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {line}: {kind}")]
@@ -78,9 +80,9 @@ fn following(words: &str) -> String {
 }
 
 /// The words of one line that are still to be read.
-#[derive(Debug)]
 pub(super) struct Words<'a> {
     line: usize,
+    /// As errors show them: of a secret nothing.
     read: Vec<&'a str>,
     rest: core::iter::Peekable<core::str::SplitWhitespace<'a>>,
 }
@@ -121,8 +123,23 @@ impl<'a> Words<'a> {
         let after = self.read.join(" ");
         let word =
             self.rest.next().ok_or_else(|| self.error(ReadErrorKind::Missing { what, after }))?;
-        self.read.push(word);
+        self.record(word);
         Ok(word)
+    }
+
+    /// The next word, which no error shows.
+    pub(super) fn secret(&mut self, what: &'static str) -> Result<Secret, ReadError> {
+        let word = self.word(what)?;
+        self.read.pop();
+        self.read.push(Secret::HIDDEN);
+        Ok(Secret::new(word))
+    }
+
+    /// What is not known behind a secret may be more of it: the key behind the number of its
+    /// encryption, or the end of one with a space.
+    fn record(&mut self, word: &'a str) {
+        let behind_a_secret = self.read.last() == Some(&Secret::HIDDEN);
+        self.read.push(if behind_a_secret { Secret::HIDDEN } else { word });
     }
 
     /// The next word, which must be one of `known`; its value.
@@ -149,7 +166,7 @@ impl<'a> Words<'a> {
         match self.rest.next() {
             None => Ok(()),
             Some(word) => {
-                self.read.push(word);
+                self.record(word);
                 Err(self.unknown())
             }
         }

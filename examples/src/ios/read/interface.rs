@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use super::{Draft, Open, Section, conflict, incomplete, open, undefined};
 use crate::ios::words::{ReadError, Words};
 use crate::ios::{
-    Interface, InterfaceAddress, Nhrp, NhrpMap, NhrpServer, Router, Secret, Tunnel, TunnelMode,
+    Interface, InterfaceAddress, Nhrp, NhrpMap, NhrpServer, Router, Tunnel, TunnelMode,
     TunnelSource,
 };
 
@@ -206,11 +206,11 @@ fn no(tunnel: &mut TunnelDraft, words: &mut Words<'_>) -> Result<(), ReadError> 
 fn nhrp(nhrp: &mut Nhrp, words: &mut Words<'_>) -> Result<(), ReadError> {
     match words.word("a line of `ip nhrp`")? {
         "authentication" => {
-            let string = words.word("the authentication string")?;
-            if string.len() > 8 {
+            let string = words.secret("the authentication string")?;
+            if string.dangerous_text().len() > 8 {
                 return Err(words.invalid("a string of at most 8 characters"));
             }
-            nhrp.authentication = Some(Secret::new(string));
+            nhrp.authentication = Some(string);
         }
         "map" if words.take("multicast") => {
             if words.take("dynamic") {

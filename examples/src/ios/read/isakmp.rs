@@ -142,15 +142,17 @@ impl Open<PeerDraft> {
 
 /// What follows `crypto isakmp key`.
 fn key(words: &mut Words<'_>) -> Result<IsakmpKey, ReadError> {
-    let key = Secret::new(words.word("the key")?);
-    let peer = match words.word("`address` or `hostname`")? {
-        "address" => {
-            let address = words.address()?;
-            let prefix_length = if words.peek().is_some() { words.mask()? } else { 32 };
-            KeyPeer::Address(InterfaceAddress { address, prefix_length })
-        }
-        "hostname" => KeyPeer::Hostname(words.word("the peer's name")?.to_owned()),
-        _ => return Err(words.unknown()),
+    let key = words.secret("the key")?;
+    let peer = if words.take("address") {
+        let address = words.address()?;
+        let prefix_length = if words.peek().is_some() { words.mask()? } else { 32 };
+        KeyPeer::Address(InterfaceAddress { address, prefix_length })
+    } else if words.take("hostname") {
+        KeyPeer::Hostname(words.word("the peer's name")?.to_owned())
+    } else {
+        let needed = "`address` or `hostname`";
+        words.word(needed)?;
+        return Err(words.invalid(needed));
     };
     Ok(IsakmpKey { key, peer })
 }
@@ -219,7 +221,7 @@ pub(super) fn policy(policy: &mut PolicyDraft, words: &mut Words<'_>) -> Result<
 pub(super) fn peer(peer: &mut PeerDraft, words: &mut Words<'_>) -> Result<(), ReadError> {
     words.expect(&["set", "aggressive-mode"])?;
     match words.word("`password` or `client-endpoint`")? {
-        "password" => peer.password = Some(Secret::new(words.word("the password")?)),
+        "password" => peer.password = Some(words.secret("the password")?),
         "client-endpoint" => {
             peer.client_endpoint = Some(match words.word("the kind of identity")? {
                 "ipv4-address" => ClientEndpoint::Address(words.address()?),
