@@ -95,7 +95,6 @@ pub fn counters(node: &Node) -> Value {
             refused_for_queue,
             transmits_dropped,
             events_coalesced,
-            events_dropped,
             traces_dropped,
         );
         value

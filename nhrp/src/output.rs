@@ -80,14 +80,11 @@ impl Output {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        if self.events.push(event, self.limit) {
-            return;
+        if !self.events.push(event, self.limit) {
+            let total = self.events.coalesced();
+            self.counters.events_coalesced = total;
+            self.trace(self.now, Subject::NONE, || Trace::EventsCoalesced { total });
         }
-        let (coalesced, dropped) = (self.events.coalesced(), self.events.dropped());
-        self.counters.events_coalesced = coalesced;
-        self.counters.events_dropped = dropped;
-        let total = coalesced.saturating_add(dropped);
-        self.trace(self.now, Subject::NONE, || Trace::EventsCoalesced { total });
     }
 
     /// Records what `trace` says, if anybody wants to know.

@@ -250,8 +250,7 @@ pub enum Trace {
         /// The limit.
         limit: usize,
     },
-    /// As many events as configured wait to be polled: so many went that had become meaningless, or on
-    /// which nothing hangs.
+    /// As many events as configured wait to be polled: so many went that had become meaningless.
     EventsCoalesced {
         /// How many there have been, this time included.
         total: u64,

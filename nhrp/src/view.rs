@@ -143,8 +143,6 @@ pub struct Counters {
     pub transmits_dropped: u64,
     /// Events that became meaningless before they were polled.
     pub events_coalesced: u64,
-    /// Events on which nothing hangs, dropped because nobody polled.
-    pub events_dropped: u64,
     /// Trace records lost because nobody polled.
     pub traces_dropped: u64,
 }

@@ -20,8 +20,8 @@ use dmvpn_nhrp::wire::{
     FixedHeader, Flags, Message, Packet, PacketType, RequestId, checksum,
 };
 use dmvpn_nhrp::{
-    CacheView, Config, ConfigBuilder, Discard, Endpoint, Identity, Link, LinkId, NextHopServer,
-    Prefix, ServerState, ServerView, StaticMap,
+    CacheView, Config, ConfigBuilder, Discard, Endpoint, Event, Identity, Link, LinkId,
+    NextHopServer, Prefix, ServerState, ServerView, StaticMap,
 };
 use dmvpn_time::Instant;
 use proptest::prelude::*;
@@ -243,6 +243,99 @@ fn the_hubs_own_addresses_cannot_be_registered() {
         assert_eq!((entry.code.0, entry.holding_time), (4, 0), "{source}");
         assert_eq!(state(&hub), before, "{source}");
     }
+}
+
+/// From our own NBMA address nothing is taken: an entry for it would lead back to us, and an answer
+/// to it would be answered.
+#[test]
+fn a_packet_from_our_own_address_comes_to_nothing() {
+    for (mut endpoint, own) in [(hub(), "172.16.10.1"), (spoke(), "172.16.1.1")] {
+        let discard = Discard::OwnAddress { nbma: ip(own) };
+        for local in [own, "192.0.2.1"] {
+            let from = Link { local: ip(local), ..link(7, own, "ourselves") };
+            for sample in samples() {
+                assert_eq!(hand_in(&mut endpoint, &from, &sample), Err(discard));
+            }
+        }
+    }
+}
+
+/// A client that says it is where we are, but is elsewhere, is behind a NAT with our private address:
+/// its entry leads to where it is.
+#[test]
+fn our_own_address_claimed_from_elsewhere_is_that_of_another_network() {
+    let mut hub = hub();
+    let mut request = Packet::parse(&data("regreq_65540.bin")).unwrap();
+    request.source_nbma = ip("172.16.10.1").into();
+    request.source_protocol = ip("10.1.1.7").into();
+    hub.handle_packet(START, &intruder(), &request.encode().unwrap()).unwrap();
+    let to = hub.poll_transmit().unwrap().to;
+    assert_eq!((to.nbma, to.link), (intruder().nbma, Some(intruder().id)));
+    let entry = hub.cache(START).find(|entry| entry.target == Prefix::host(ip("10.1.1.7")));
+    let entry = entry.unwrap();
+    assert_eq!(entry.nbma, Some(intruder().nbma));
+    assert_eq!(entry.claimed_nbma, Some(ip("172.16.10.1")));
+    assert_eq!(hub.lookup(START, ip("10.1.1.1")).unwrap().link, Some(spoke_link().id));
+}
+
+/// All that `endpoint` has to send.
+fn sent(endpoint: &mut Endpoint) -> Vec<Vec<u8>> {
+    core::iter::from_fn(|| endpoint.poll_transmit()).map(|sent| sent.packet.to_vec()).collect()
+}
+
+/// Whatever we send and get back, from where it went, changes nothing of ours.
+#[test]
+fn our_own_packets_reflected_change_nothing() {
+    // A spoke's registration, and its purge once it is down and once it is up again.
+    let server = ip("10.1.1.254");
+    let mut spoke = spoke();
+    spoke.handle_timeout(START + Duration::from_secs(2));
+    let registration = &sent(&mut spoke)[0];
+    drain(&mut spoke);
+    let for_the_server = Discard::NotForUs { destination: server };
+    assert_eq!(hand_in(&mut spoke, &hub_link(), registration), Err(for_the_server));
+    spoke.handle_packet(START, &hub_link(), &data("regrep_65540.bin")).unwrap();
+    assert!(drain(&mut spoke) > 0);
+    assert_eq!(hand_in(&mut spoke, &hub_link(), registration), Err(for_the_server));
+    spoke.interface_down(START);
+    let [purge] = &sent(&mut spoke)[..] else { panic!("one goodbye") };
+    drain(&mut spoke);
+    assert_eq!(hand_in(&mut spoke, &hub_link(), purge), Err(Discard::InterfaceDown));
+    spoke.interface_up(START);
+    drain(&mut spoke);
+    assert_eq!(hand_in(&mut spoke, &hub_link(), purge), Err(for_the_server));
+
+    // A hub's replies: it asked nobody.
+    let mut hub = hub();
+    let registration = data("regreq_65540.bin");
+    let id = RequestId(65540);
+    for request in [&registration, &purge_of_another(), &registration] {
+        hub.handle_packet(START, &spoke_link(), request).unwrap();
+        let [reply] = &sent(&mut hub)[..] else { panic!("one reply") };
+        drain(&mut hub);
+        let outcome = hand_in(&mut hub, &spoke_link(), reply);
+        assert_eq!(outcome, Err(Discard::UnexpectedReply(id)));
+    }
+
+    // Its error indication is told and believed by nobody.
+    let mut request = Packet::parse(&registration).unwrap();
+    request.extensions.clear();
+    hub.handle_packet(START, &spoke_link(), &request.encode().unwrap()).unwrap();
+    let [error] = &sent(&mut hub)[..] else { panic!("one error indication") };
+    drain(&mut hub);
+    let before = state(&hub);
+    hub.handle_packet(START, &spoke_link(), error).unwrap();
+    let (nbma, code) = (spoke_link().nbma, ErrorCode::AUTHENTICATION_FAILURE);
+    assert_eq!(hub.poll_event(), Some(Event::ErrorReported { nbma, code }));
+    assert_eq!((state(&hub), drain(&mut hub)), (before, 0));
+}
+
+/// A purge of an address that is in no entry, which is answered all the same.
+fn purge_of_another() -> Vec<u8> {
+    let mut packet = Packet::parse(&purge(32, Flags::NONE)).unwrap();
+    let Body::PurgeRequest(message) = &mut packet.body else { panic!("{packet:?}") };
+    message.entries[0].protocol = ip("10.1.1.9").into();
+    packet.encode().unwrap().to_vec()
 }
 
 /// What an answer may have more than what it answers. A reply: the responder's entry, and the one that

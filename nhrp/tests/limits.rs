@@ -8,7 +8,7 @@ mod cloud;
 
 extern crate alloc;
 
-use cloud::{endpoint, events, hub, identity, ip, link, transmits};
+use cloud::{endpoint, events, host, hub, identity, ip, link, transmits};
 use dmvpn_nhrp::wire::{
     AuthenticationString, Body, CieCode, Extension, ExtensionType, Flags, Packet,
 };
@@ -46,6 +46,20 @@ fn drain(hub: &mut Endpoint) -> Vec<Trace> {
     core::iter::from_fn(|| hub.poll_trace()).map(|traced| traced.trace).collect()
 }
 
+/// What of these says that something was refused, dropped or discarded.
+fn refusals(traces: &[Trace]) -> Vec<Trace> {
+    let is_refusal = |trace: &&Trace| {
+        matches!(
+            trace,
+            Trace::RegistrationRefused { .. }
+                | Trace::TransmitDropped { .. }
+                | Trace::EventsCoalesced { .. }
+                | Trace::Discarded(_)
+        )
+    };
+    traces.iter().filter(is_refusal).cloned().collect()
+}
+
 #[test]
 fn entries() {
     let mut hub = up(Limits { entries: 2, ..Limits::default() });
@@ -54,10 +68,8 @@ fn entries() {
         let held_now = hub.cache(START).count();
         assert_eq!((held_now, hub.counters().entries_refused), (held, refused));
     }
-    let code = CieCode::INSUFFICIENT_RESOURCES;
-    let told =
-        |trace: &Trace| matches!(trace, Trace::RegistrationRefused { code: c, .. } if *c == code);
-    assert_eq!(drain(&mut hub).iter().filter(|trace| told(trace)).count(), 1);
+    let (target, code) = (host("10.1.1.3"), CieCode::INSUFFICIENT_RESOURCES);
+    assert_eq!(refusals(&drain(&mut hub)), [Trace::RegistrationRefused { target, code }]);
 }
 
 #[test]
@@ -70,6 +82,8 @@ fn entries_per_owner() {
     }
     hub.handle_packet(START, &peer(2), &request("10.1.1.9")).unwrap();
     assert_eq!(hub.cache(START).count(), 3, "another owner is another matter");
+    let (target, code) = (host("10.1.1.3"), CieCode::INSUFFICIENT_RESOURCES);
+    assert_eq!(refusals(&drain(&mut hub)), [Trace::RegistrationRefused { target, code }]);
 }
 
 #[test]
@@ -110,26 +124,50 @@ fn errors_per_second() {
     let wrong = Extension::authentication(AuthenticationString::new(b"WRONG"));
     packet.extensions.insert(0, wrong);
     let packet = packet.encode().unwrap();
-    for (sent, suppressed) in [(1, 0), (2, 0), (2, 1), (2, 2)] {
-        let _ = hub.handle_packet(START, &peer(1), &packet);
+    let discard = Discard::Authentication;
+    for (millis, sent, suppressed, outcome) in [
+        (0, 1, 0, Ok(())),
+        (1, 2, 0, Ok(())),
+        (2, 2, 1, Err(discard)),
+        (999, 2, 2, Err(discard)),
+        (1000, 3, 2, Ok(())),
+    ] {
+        let now = Instant::from_millis(millis);
+        assert_eq!(hub.handle_packet(now, &peer(1), &packet), outcome, "{millis}");
         let counters = hub.counters();
         assert_eq!((counters.errors_sent, counters.errors_suppressed), (sent, suppressed));
+        let told: Vec<Trace> = outcome.err().map(Trace::Discarded).into_iter().collect();
+        assert_eq!(refusals(&drain(&mut hub)), told, "{millis}");
     }
-    let discarded = Trace::Discarded(Discard::Authentication);
-    assert_eq!(drain(&mut hub).iter().filter(|trace| **trace == discarded).count(), 2);
 }
 
 #[test]
 fn queue() {
-    let mut hub = up(Limits { queue: 6, ..Limits::default() });
-    let mut refused = 0;
-    for number in 1..=9 {
-        let outcome = hub.handle_packet(START, &peer(1), &request(&format!("10.1.1.{number}")));
-        refused += u64::from(outcome == Err(Discard::QueueFull { limit: 6 }));
+    let mut hub = up(Limits { queue: 2, ..Limits::default() });
+    // The second time nothing is new: a reply each, and no event.
+    let packet = request("10.1.1.1");
+    hub.handle_packet(START, &peer(1), &packet).unwrap();
+    drain(&mut hub);
+    let discard = Discard::QueueFull { limit: 2 };
+    for (waiting, refused, outcome) in
+        [(1, 0, Ok(())), (2, 0, Ok(())), (2, 1, Err(discard)), (2, 2, Err(discard))]
+    {
+        let before = hub.counters();
+        assert_eq!(hub.handle_packet(START, &peer(1), &packet), outcome);
+        let counters = hub.counters();
+        assert_eq!(counters.refused_for_queue, refused);
+        assert_eq!(counters.sent, waiting + 1, "one was fetched");
+        assert_eq!(counters.discarded - before.discarded, u64::from(outcome.is_err()));
+        let traces: Vec<Trace> =
+            core::iter::from_fn(|| hub.poll_trace()).map(|traced| traced.trace).collect();
+        let told: Vec<Trace> = outcome.err().map(Trace::Discarded).into_iter().collect();
+        assert_eq!(refusals(&traces), told);
     }
-    assert!(refused >= 1);
-    assert_eq!(hub.counters().refused_for_queue, refused);
-    assert!(transmits(&mut hub).len() <= 6);
+    // Once there is room again, it goes on.
+    assert!(hub.poll_transmit().is_some());
+    assert_eq!(hub.handle_packet(START, &peer(1), &packet), Ok(()));
+    assert_eq!(transmits(&mut hub).len(), 2);
+    assert_eq!(hub.counters().transmits_dropped, 0);
 }
 
 /// What timers send beyond the limit is lost, as on a path that loses.
@@ -187,20 +225,26 @@ fn queue_of_events() {
     assert!(drain(&mut hub).iter().any(told));
 }
 
-/// News that nothing hangs on is dropped when there is much to say already.
+/// News comes with packets, and those are refused when there is much to say already.
 #[test]
 fn queue_of_events_is_no_place_for_news() {
     let mut hub = up(Limits { queue: 4, ..Limits::default() });
+    drain(&mut hub);
     let mut packet = Packet::parse(REQUEST).unwrap();
     packet.extensions.retain(|e| e.extension_type != ExtensionType::AUTHENTICATION);
     let packet = packet.encode().unwrap();
-    for _ in 0..4 {
-        hub.handle_packet(START, &peer(1), &packet).unwrap();
+    let discard = Discard::QueueFull { limit: 4 };
+    let outcomes = [Ok(()), Ok(()), Ok(()), Ok(()), Err(discard), Err(discard)];
+    for (refused, outcome) in [0, 0, 0, 0, 1, 2].into_iter().zip(outcomes) {
+        assert_eq!(hub.handle_packet(START, &peer(1), &packet), outcome);
         transmits(&mut hub);
+        let counters = hub.counters();
+        assert_eq!((counters.refused_for_queue, counters.events_coalesced), (refused, 0));
     }
-    let refused = Err(Discard::QueueFull { limit: 4 });
-    assert_eq!(hub.handle_packet(START, &peer(1), &packet), refused);
-    assert_eq!(events(&mut hub).len(), 4);
+    let news = Event::AuthenticationFailed { nbma: peer(1).nbma, link: peer(1).id };
+    assert_eq!(events(&mut hub), [news.clone(), news.clone(), news.clone(), news]);
+    let discarded = Trace::Discarded(discard);
+    assert_eq!(refusals(&drain(&mut hub)), [discarded.clone(), discarded]);
 }
 
 #[test]
