@@ -9,9 +9,6 @@ use crate::slice::{self, BLOCKS_PER_WORD, Lanes, Sliced, TripleKeys, Width};
 use crate::table;
 use crate::triple_des::{BLOCK, INTERLEAVED, NotWholeBlocks, TripleDes, WORTH_SLICING};
 
-/// Blocks whose ciphertexts are kept while they are decrypted.
-const CHUNK: usize = 256;
-
 impl TripleDes {
     /// Encrypts `data` in place in CBC mode. Each block waits for the one before it, so that this is by tables unless
     /// [`constant_time`](Self::constant_time) was asked for; several packets together are done faster by [`cbc_encrypt_batch`].
@@ -24,7 +21,8 @@ impl TripleDes {
         Ok(())
     }
 
-    /// Decrypts `data` in place in CBC mode: blocks do not wait for each other, so that from some 200 bytes on they are sliced.
+    /// Decrypts `data` in place in CBC mode: blocks do not wait for each other, so that from 28 blocks on they are sliced, until fewer than 28 are
+    /// left.
     ///
     /// # Errors
     ///
@@ -35,8 +33,8 @@ impl TripleDes {
     }
 
     fn decrypt_chain(&self, mut chained: u64, blocks: &mut [[u8; BLOCK]]) {
-        let mut ciphertexts = [[0; BLOCK]; CHUNK];
-        for blocks in blocks.chunks_mut(CHUNK) {
+        let mut ciphertexts = [[0; BLOCK]; MAX_LANES];
+        for blocks in blocks.chunks_mut(MAX_LANES) {
             let ciphertexts = &mut ciphertexts[..blocks.len()];
             ciphertexts.copy_from_slice(blocks);
             self.decrypt_blocks(blocks);
@@ -115,7 +113,7 @@ pub fn cbc_encrypt_batch(packets: &mut [CbcEncrypt<'_>]) {
     }
 }
 
-/// The packets that one pass has at most.
+/// The lanes that a pass has at most.
 const MAX_LANES: usize = 4 * BLOCKS_PER_WORD;
 
 /// Whether enough packets have a block at `step`, or one has it that must not go by tables.

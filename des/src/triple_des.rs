@@ -16,8 +16,8 @@ pub(crate) const INTERLEAVED: usize = 4;
 
 /// Triple DES with three keys, encrypting, decrypting, encrypting (FIPS 46-3; "DES-EDE3" of RFC 2451 and RFC 2409).
 ///
-/// Many blocks at once are done bit-sliced, in constant time; few are done by tables, whose addresses depend on key and data. With
-/// [`TripleDes::constant_time`] it is never tables.
+/// Many blocks at once are done bit-sliced, in constant time, until fewer than 28 are left; few are done by tables, whose addresses depend on key
+/// and data. With [`TripleDes::constant_time`] it is never tables.
 ///
 /// It holds 408 bytes of keys, erased when it is dropped. Parity bits of the key are ignored, weak keys accepted.
 #[derive(Clone)]

@@ -76,7 +76,11 @@ proptest! {
         constant_time: bool,
     ) {
         let ciphers: Vec<TripleDes> = keys.iter().map(TripleDes::new).collect();
-        let ciphers: Vec<TripleDes> = ciphers.into_iter().map(|c| if constant_time { c.constant_time() } else { c }).collect();
+        let ciphers: Vec<TripleDes> = ciphers
+            .into_iter()
+            .enumerate()
+            .map(|(n, cipher)| if constant_time && n % 2 == 0 { cipher.constant_time() } else { cipher })
+            .collect();
         let cipher = |n: usize| n % keys.len();
         let mut data: Vec<Vec<u8>> = packets.iter().map(|&(_, _, blocks, fill)| (0..8 * blocks).map(|i| fill.wrapping_mul(i as u8)).collect()).collect();
         let expected: Vec<Vec<u8>> = packets.iter().zip(&data).map(|(&(iv, n, ..), data)| oracle_cbc(&keys[cipher(n)], iv, data)).collect();

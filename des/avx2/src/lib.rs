@@ -1,18 +1,4 @@
-//! Runs a closure compiled for AVX2, if the processor has it.
-//!
-//! [`Avx2::detect`] asks the processor; what it returns is the proof that [`Avx2::run`] needs. `run` is safe for every closure, and useful for
-//! one whose work is inlined into it (`#[inline(always)]` all the way down): that work is then compiled with the 256-bit instructions that
-//! the rest of a portable program does without.
-//!
-//! ```
-//! let sum = |numbers: &[u64; 4]| numbers.iter().sum::<u64>();
-//! let numbers = [1, 2, 3, 4];
-//! let result = match dmvpn_avx2::Avx2::detect() {
-//!     Some(avx2) => avx2.run(|| sum(&numbers)),
-//!     None => sum(&numbers),
-//! };
-//! assert_eq!(result, 10);
-//! ```
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,8 @@
 //! The selection functions as circuits of and, or, xor, and-not and not. `x1` is the first of the six bits, as
 //! the standard numbers them; the four outputs come in its order too.
 //!
-//! Made by `cargo run --release --example derive_circuits`, which says how. Each is tested on all its inputs.
+//! Made by `cargo run --release -p dmvpn-des --example derive_circuits -- 6 4 16 7`, which says how. Each is tested on
+//! all its inputs.
 
 use super::Lanes;
 

@@ -244,8 +244,8 @@ const AFTER_P: [usize; 32] = {
 #[inline(always)]
 fn round<W: Lanes>(left: &mut [W; 32], right: &[W; 32], keys: &Keys<W>, rotated: usize) {
     // A window of constant length, so that all that follows has constant indices.
-    let Some(c) = keys.c[rotated..].first_chunk::<28>() else { return };
-    let Some(d) = keys.d[rotated..].first_chunk::<28>() else { return };
+    let c = &keys.c[rotated..].as_chunks::<28>().0[0];
+    let d = &keys.d[rotated..].as_chunks::<28>().0[0];
     macro_rules! select {
         ($function:ident, $number:literal, $register:ident, $before:literal) => {
             let bit = |i: usize| {
