@@ -5,8 +5,9 @@ use arrayvec::ArrayVec;
 use crate::crypto::{Cipher, CipherJob, Fault};
 use crate::key::Key;
 
-/// How many packets are done beside each other at most.
-pub(crate) const BESIDE: usize = 256;
+/// How many packets [`seal_batch`](crate::seal_batch) and [`open_batch`](crate::open_batch) do beside each other at most: what the widest cipher has
+/// lanes for. Of more, they do so many at a time. Their jobs are on the stack.
+pub const BESIDE: usize = if cfg!(feature = "avx2") { 256 } else { 64 };
 
 /// A packet that is done up to the cipher, with its key, and what came of it so far.
 pub(crate) type Packet<'a, E> = (&'a Key, &'a mut [u8], &'a mut Result<(), E>);

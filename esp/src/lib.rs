@@ -43,6 +43,7 @@ mod key;
 pub use key::{Iv, Key};
 
 mod batch;
+pub use batch::BESIDE;
 
 mod outbound;
 pub use outbound::{OutboundSa, SealJob, Sequence, seal_batch};

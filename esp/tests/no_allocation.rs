@@ -108,26 +108,36 @@ fn every_refusal() {
     });
 }
 
+/// More than 64, so that 3DES is sliced in words of either width.
+const PACKETS: usize = 100;
+
 #[test]
 fn batches() {
     each_sa(|config, transform, next_header| {
         let (mut out, mut inside) = pair(config, transform);
         let mut rng = Counting::default();
-        let mut buffer = buffer();
+        let mut buffers = [buffer(); PACKETS];
         let counted = allocations(|| {
-            let sequence = out.reserve(40).unwrap();
-            let iv = out.key().draw_iv(&mut rng);
-            let mut jobs =
-                [SealJob::new(out.key(), sequence, iv, next_header, &mut buffer, 100..140)
-                    .unwrap()];
+            let reserved = [(); PACKETS].map(|()| (out.reserve(40), out.key().draw_iv(&mut rng)));
+            let mut reserved = reserved.into_iter();
+            let mut jobs = buffers.each_mut().map(|buffer| {
+                let (sequence, iv) = reserved.next().unwrap();
+                let sequence = sequence.unwrap();
+                SealJob::new(out.key(), sequence, iv, next_header, buffer, 100..140).unwrap()
+            });
             seal_batch(&mut jobs);
-            let packet = jobs[0].packet().unwrap();
-            let candidate = inside.check(&buffer, packet).unwrap();
-            let mut jobs = [OpenJob::new(inside.key(), candidate, &mut buffer)];
+            let mut packets = jobs.map(|job| job.packet().unwrap()).into_iter();
+            let checked = buffers
+                .each_ref()
+                .map(|buffer| inside.check(buffer, packets.next().unwrap()).unwrap());
+            let mut checked = checked.into_iter();
+            let key = inside.key();
+            let mut jobs =
+                buffers.each_mut().map(|buffer| OpenJob::new(key, checked.next().unwrap(), buffer));
             open_batch(&mut jobs);
-            let [job] = jobs;
-            let verified = job.finish();
-            assert!(inside.commit(verified).is_ok());
+            for verified in jobs.map(OpenJob::finish) {
+                assert!(inside.commit(verified).is_ok());
+            }
         });
         assert_eq!(counted, 0, "{config:?}");
     });

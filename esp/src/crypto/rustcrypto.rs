@@ -15,12 +15,14 @@ use dmvpn_des::{CbcDecrypt, CbcEncrypt, TripleDes, cbc_decrypt_batch, cbc_encryp
 use hmac::{EagerHash, Hmac};
 
 use super::{Aead, Cipher, CipherJob, Fault, Mac, Provider, Unsupported};
+use crate::batch::BESIDE;
 use crate::transform::{Encryption, Integrity};
 
 /// RustCrypto: software in Rust, AES and SHA in hardware where the processor has it.
 ///
-/// Its 3DES, this workspace's own, is constant-time for many blocks and reads tables for few (see
-/// `dmvpn-des`): sealing one packet by itself is not constant-time on a processor with a shared cache.
+/// Its 3DES, this workspace's own, is sliced and constant-time until fewer than 28 blocks, or packets of a batch, are left; those
+/// read tables (see `dmvpn-des`). So it is not constant-time on a processor with a shared cache: sealing one packet by itself never, opening
+/// one only where nothing is left.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 
@@ -122,9 +124,6 @@ where
 
 /// 3DES of this workspace. It gains from seeing several packets at once.
 struct TripleDesCbc(TripleDes);
-
-/// Packets that are done beside each other at most.
-const BESIDE: usize = 256;
 
 impl Cipher for TripleDesCbc {
     fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) -> Result<(), Fault> {
