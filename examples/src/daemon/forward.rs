@@ -105,33 +105,41 @@ impl Daemon {
 
     /// Packets for one next hop each, in the next buffers.
     fn unicast(&mut self, id: TunnelId, packets: &[(Ipv4Addr, Range<usize>)]) {
+        let to = |next_hop| NextHop::Protocol(IpAddr::V4(next_hop));
+        for (next_hop, error, whole) in self.send_batch(id, packets, to) {
+            self.unsent(id, next_hop, error, &whole);
+        }
+    }
+
+    /// Sends packets that are in the next buffers; those that the node did not send.
+    fn send_batch<H: Copy>(
+        &mut self,
+        id: TunnelId,
+        packets: &[(H, Range<usize>)],
+        to: impl Fn(H) -> NextHop,
+    ) -> Vec<(H, SendError, Vec<u8>)> {
         let now = self.now();
         let mut batch: Vec<Outgoing<'_>> = self
             .outbox
             .buffers()
             .zip(packets)
-            .map(|(buffer, (next_hop, packet))| {
-                let to = NextHop::Protocol(IpAddr::V4(*next_hop));
-                Outgoing::new(id, to, buffer, packet.clone())
-            })
+            .map(|(buffer, (hop, packet))| Outgoing::new(id, to(*hop), buffer, packet.clone()))
             .collect();
         self.node.send_batch(now, &mut batch);
         let outcomes: Vec<_> = batch.iter().map(|outgoing| outgoing.outcome().cloned()).collect();
         let mut unsent = Vec::new();
-        for (outcome, (next_hop, packet)) in outcomes.into_iter().zip(packets) {
+        for (outcome, (hop, packet)) in outcomes.into_iter().zip(packets) {
             match outcome {
                 Some(Ok(outbound)) => self.out(&outbound.underlay, outbound.packet),
                 Some(Err(error)) => {
                     let whole = self.outbox.buffer().get(packet.clone()).unwrap_or_default();
-                    unsent.push((*next_hop, error, whole.to_vec()));
+                    unsent.push((*hop, error, whole.to_vec()));
                     self.outbox.skip();
                 }
                 None => self.outbox.skip(),
             }
         }
-        for (next_hop, error, whole) in unsent {
-            self.unsent(id, next_hop, error, &whole);
-        }
+        unsent
     }
 
     /// The node did not send a packet: it goes in fragments, or whoever sent it hears why not.
@@ -161,19 +169,32 @@ impl Daemon {
         }
     }
 
-    /// A packet for everyone.
+    /// A packet for everyone: copies in batches, which are encrypted beside each other.
     fn group(&mut self, id: TunnelId, whole: &[u8]) {
         let mut cursor = None;
-        while let Some(peer) = self.node.multicast_after(id, cursor) {
-            cursor = Some(peer);
-            let to = NextHop::Peer(peer);
-            match self.send_copy(id, to, whole) {
-                Err(SendError::TooBig { mtu, .. }) => match fragments(whole, mtu) {
-                    Ok(pieces) => self.send_pieces(id, to, &pieces),
-                    Err(_) => self.forwarded.refused += 1,
-                },
-                Err(_) => self.forwarded.refused += 1,
-                Ok(()) => {}
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            while batch.len() < BATCH
+                && let Some(peer) = self.node.multicast_after(id, cursor)
+            {
+                cursor = Some(peer);
+                let range = INNER..INNER + whole.len();
+                put(whole, self.outbox.buffer_behind(batch.len()), range.clone());
+                batch.push((peer, range));
+            }
+            if batch.is_empty() {
+                return;
+            }
+            for (peer, error, _) in self.send_batch(id, &batch, NextHop::Peer) {
+                let pieces = if let SendError::TooBig { mtu, .. } = error {
+                    fragments(whole, mtu).ok()
+                } else {
+                    None
+                };
+                match pieces {
+                    Some(pieces) => self.send_pieces(id, NextHop::Peer(peer), &pieces),
+                    None => self.forwarded.refused += 1,
+                }
             }
         }
     }
@@ -190,8 +211,7 @@ impl Daemon {
         let now = self.now();
         let range = INNER..INNER + packet.len();
         let buffer = self.outbox.buffer();
-        let room = buffer.get_mut(range.clone()).unwrap_or_default();
-        room.iter_mut().zip(packet).for_each(|(at, octet)| *at = *octet);
+        put(packet, buffer, range.clone());
         let outbound = self.node.send(now, id, to, buffer, range)?;
         self.out(&outbound.underlay, outbound.packet);
         Ok(())
@@ -313,6 +333,12 @@ impl Daemon {
         // Why it changed nothing is in the node's counters.
         let _counted = self.node.handle_too_big(now, quoted, spi, too_big.mtu);
     }
+}
+
+/// Copies a packet to its place in a buffer.
+fn put(packet: &[u8], buffer: &mut [u8], range: Range<usize>) {
+    let room = buffer.get_mut(range).unwrap_or_default();
+    room.iter_mut().zip(packet).for_each(|(at, octet)| *at = *octet);
 }
 
 /// At most so many ICMP errors in a second (RFC 1812 §4.3.2.8).
