@@ -7,7 +7,7 @@ use dmvpn_benches::suite::Suite;
 fn hub(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hub");
     group.sample_size(10);
-    for suite in [Suite::Seed, Suite::Gcm] {
+    for suite in [Suite::Guide, Suite::Gcm] {
         group.bench_function(format!("100 spokes, {}", suite.name()), |b| {
             b.iter(|| Costs::of(suite, 100));
         });

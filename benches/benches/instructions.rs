@@ -52,7 +52,7 @@ fn parse_isakmp(octets: &'static [u8]) -> Option<Message<'static>> {
 }
 
 #[library_benchmark]
-#[bench::isakmp_mm1(Message::parse(wire::ISAKMP).expect("the seed's"))]
+#[bench::isakmp_mm1(Message::parse(wire::ISAKMP).expect("the guide's"))]
 fn build_isakmp(message: Message<'static>) -> (Message<'static>, Option<Vec<u8>>) {
     let built = black_box(&message).encode().ok();
     (message, built)

@@ -7,7 +7,7 @@ use dmvpn_benches::router::Pair;
 use dmvpn_benches::suite::Suite;
 
 fn forwarding(criterion: &mut Criterion) {
-    for suite in [Suite::Seed, Suite::Gcm] {
+    for suite in [Suite::Guide, Suite::Gcm] {
         let mut group = criterion.benchmark_group(format!("send and receive, {}", suite.name()));
         for length in [64, 1400] {
             group.throughput(Throughput::Elements(1));

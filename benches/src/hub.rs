@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
-use dmvpn_core::NextHop;
+use dmvpn_core::{NextHop, Outgoing};
 use rand_core::{Rng, SeedableRng};
 
 use crate::allocator;
@@ -18,6 +18,11 @@ const SPREAD: Duration = Duration::from_secs(60);
 /// Operations between two looks at the clock.
 const PASS: usize = 2_000;
 const PASSES: usize = 9;
+/// Copies of a multicast packet in one batch.
+const BATCH: usize = 64;
+/// Timers of the hub's that are looked at: a small hub has few, and others like it follow.
+const TIMERS: usize = 2_000;
+const HUBS: usize = 8;
 
 /// CPU time of the hub's calls: medians, in nanoseconds for one operation.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +35,8 @@ pub struct Costs {
     pub cold_start: Duration,
     /// A packet of 1400 octets to a random spoke, and one of 64.
     pub send: [f64; 2],
+    /// A copy of such a packet for everyone, to one of the spokes.
+    pub copy: [f64; 2],
     /// The same from a random spoke.
     pub receive: [f64; 2],
     /// A spoke's R-U-THERE, answered.
@@ -46,13 +53,32 @@ impl Costs {
         let mut bench = Bench::new(suite, spokes);
         let cold_start = bench.cloud.cold_start;
         let send = [1400, 64].map(|length| bench.send(length));
+        let copy = [1400, 64].map(|length| bench.copies(length));
         let receive = [1400, 64].map(|length| bench.receive(length));
         // Spokes are kept whose registration is older than what they ask after: 120 s, then 200 s.
         let dead_peer_detection = bench.spokes_timers(Duration::from_secs(125));
         let registration = bench.spokes_timers(Duration::from_secs(77));
-        let timer = bench.timers();
+        let (mut timers, mut count) = bench.timers();
+        for _ in 1..HUBS {
+            if count < TIMERS {
+                let (turns, more) = Bench::new(suite, spokes).timers();
+                timers.extend(turns);
+                count += more;
+            }
+        }
+        let timer = median(timers);
         let octets = bench.octets();
-        Self { spokes, octets, cold_start, send, receive, dead_peer_detection, registration, timer }
+        Self {
+            spokes,
+            octets,
+            cold_start,
+            send,
+            copy,
+            receive,
+            dead_peer_detection,
+            registration,
+            timer,
+        }
     }
 }
 
@@ -66,7 +92,7 @@ impl Bench {
     fn new(suite: Suite, spokes: u32) -> Self {
         // Some of the spokes are kept as whole routers, spread over all; the others are only what the
         // hub knows of them.
-        let one_of = (spokes / 5_000).max(2);
+        let one_of = (spokes / 20_000).max(2);
         let kept = |number: u32| number.is_multiple_of(one_of);
         let cloud = Cloud::start(&Routers::new(suite), spokes, SPREAD, kept);
         Self { cloud, spokes, rng: ChaCha20Rng::seed_from_u64(1) }
@@ -89,6 +115,34 @@ impl Bench {
                 }
             });
             each(spent, PASS)
+        });
+        median(turns.collect())
+    }
+
+    /// From the hub to one spoke after the other, in batches, as often as there are spokes and again.
+    fn copies(&mut self, length: usize) -> f64 {
+        let (template, range) = buffer(length);
+        let mut buffers = vec![template.clone(); BATCH];
+        let (now, hub) = (self.cloud.now, &mut self.cloud.hub);
+        let mut last = None;
+        let turns = (0..PASSES).map(|_| {
+            let mut copies = 0;
+            let ((), spent) = cpu::timed(|| {
+                while copies < PASS {
+                    let mut batch = Vec::with_capacity(BATCH);
+                    for buffer in &mut buffers {
+                        last = hub.multicast_after(TUNNEL, last);
+                        let Some(peer) = last else { break };
+                        buffer[range.clone()].copy_from_slice(&template[range.clone()]);
+                        let hop = NextHop::Peer(peer);
+                        batch.push(Outgoing::new(TUNNEL, hop, buffer, range.clone()));
+                    }
+                    hub.send_batch(now, &mut batch);
+                    assert!(batch.iter().all(|copy| copy.packet().is_some()), "all spokes are up");
+                    copies += batch.len();
+                }
+            });
+            each(spent, copies)
         });
         median(turns.collect())
     }
@@ -153,16 +207,19 @@ impl Bench {
 
     /// The spokes that are not kept have been silent since they registered: the hub asks them, as many
     /// each second as have registered in that second. Who does not answer is asked again.
-    fn timers(&mut self) -> f64 {
-        let mut turns = Vec::new();
+    ///
+    /// Before ten seconds are over, none of them is given up. What each costs in each turn, and how many there were.
+    fn timers(&mut self) -> (Vec<f64>, usize) {
+        let (mut turns, mut count) = (Vec::new(), 0);
         while turns.len() < 8 {
             self.cloud.now += Duration::from_secs(1);
             let (asked, spent) = self.cloud.hub_turn(&mut Vec::new());
             if !asked.is_empty() {
                 turns.push(each(spent, asked.len()));
+                count += asked.len();
             }
         }
-        median(turns)
+        (turns, count)
     }
 
     /// What is free again when the hub is gone.

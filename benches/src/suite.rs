@@ -24,7 +24,7 @@ pub const HUB_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
     /// `esp-3des esp-sha-hmac`, the guide's.
-    Seed,
+    Guide,
     /// `esp-gcm 128`.
     Gcm,
 }
@@ -33,14 +33,14 @@ impl Suite {
     /// As the tables call it.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Seed => "3des+sha1",
+            Self::Guide => "3des+sha1",
             Self::Gcm => "aes128-gcm",
         }
     }
 
     const fn proposal(self) -> EspProposal {
         match self {
-            Self::Seed => EspProposal::TRIPLE_DES_SHA1,
+            Self::Guide => EspProposal::TRIPLE_DES_SHA1,
             Self::Gcm => EspProposal { encryption: EspEncryption::Aes128Gcm16, integrity: None },
         }
     }

@@ -6,7 +6,7 @@ use dmvpn_nhrp::wire::Packet;
 
 /// The registration of the guide's spoke, 108 octets and more.
 pub static NHRP: &[u8] = include_bytes!("../../nhrp/tests/data/regreq_65540.bin");
-/// The first message of the seed's main mode.
+/// The first message of a main mode with the guide's suite.
 pub static ISAKMP: &[u8] = include_bytes!("../../isakmp/tests/data/seed/mm1.bin");
 
 /// A GRE header with a key.
@@ -35,6 +35,6 @@ pub fn nhrp_round() -> usize {
 
 /// Parses the message and builds it again.
 pub fn isakmp_round() -> usize {
-    let message = Message::parse(ISAKMP).expect("the seed's");
+    let message = Message::parse(ISAKMP).expect("the guide's");
     message.encode().expect("it was parsed").len()
 }

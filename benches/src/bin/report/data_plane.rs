@@ -195,7 +195,7 @@ pub fn wire(effort: Effort) {
     );
     let parse = || drop(black_box(Message::parse(black_box(wire::ISAKMP))));
     ratio("wire", "ISAKMP MM1, parse", name, paired(effort, (1, 1), parse, etherparse), NONE);
-    let message = Message::parse(wire::ISAKMP).expect("the seed's");
+    let message = Message::parse(wire::ISAKMP).expect("the guide's");
     let build = || drop(black_box(black_box(&message).encode()));
     ratio("wire", "ISAKMP MM1, build", name, paired(effort, (1, 1), build, etherparse), NONE);
 }

@@ -14,7 +14,7 @@ use crate::row::{Bar, print, time};
 
 /// Packets through two routers: one sends, the other receives.
 pub fn node(effort: Effort) {
-    for suite in [Suite::Seed, Suite::Gcm] {
+    for suite in [Suite::Guide, Suite::Gcm] {
         for length in [1400, 64] {
             let mut pair = Pair::new(suite, length, 1);
             let each = alone(effort, 1, || pair.forward());
@@ -69,7 +69,7 @@ pub fn ike(effort: Effort) {
     for (n, (role, ours)) in
         [("responder", responder), ("initiator", initiator)].into_iter().enumerate()
     {
-        let what = format!("main + quick mode + delete, seed suite, {role}");
+        let what = format!("main + quick mode + delete, guide's suite, {role}");
         print("ike", &what, time(ours), 1e9 / ours, "/CPU s", Bar::None);
         let how = format!("{} / charon {}", time(ours), time(charon[n]));
         print("ike", what, how, charon[n] / ours, "x", bars[n]);

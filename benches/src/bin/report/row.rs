@@ -89,8 +89,11 @@ pub fn table(directory: &str) -> Done {
         }
         let limit =
             |limit: &str| if limit.is_empty() { String::new() } else { format!("{sign} {limit}") };
-        let value =
-            if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+        let value = match unit {
+            _ if value.abs() >= 1000.0 => format!("{value:.0}"),
+            "x" => format!("{value:.3}"),
+            _ => format!("{value:.2}"),
+        };
         println!(
             "{part:<6} {what:<58} {:>13} {:>10} {:>10}  {verdict:<8} {how}",
             format!("{value} {unit}"),
