@@ -23,6 +23,7 @@ fn main() -> ExitCode {
 mod cases {
     use std::convert::Infallible;
     use std::hint::black_box;
+    use std::ops::RangeInclusive;
 
     use dmvpn_benches::memcheck::{conceal, reports, reveal};
     use dmvpn_des::{CbcDecrypt, CbcEncrypt, TripleDes, cbc_decrypt_batch, cbc_encrypt_batch};
@@ -34,14 +35,19 @@ mod cases {
     /// Whether each case is what it is said to be.
     pub fn all() -> bool {
         let mut good = true;
-        let mut case = |name: &str, constant_time: bool, run: &dyn Fn()| {
+        let mut case_with = |name: &str, said: RangeInclusive<u64>, run: &dyn Fn()| {
             let before = reports();
             run();
             let found = reports() - before;
-            let as_said = (found == 0) == constant_time;
+            let as_said = said.contains(&found);
             good &= as_said;
             let verdict = if as_said { "as said" } else { "NOT as said" };
             println!("{name:<48} {found:>6} reports, {verdict}");
+        };
+        // Inside `aes-gcm`, the verdict on a tag, which is for everybody to see, decides whether the text is decrypted.
+        case_with("ESP's ICV and text, AES-GCM opened", 1..=1, &gcm_opened);
+        let mut case = |name: &str, constant_time: bool, run: &dyn Fn()| {
+            case_with(name, if constant_time { 0..=0 } else { 1..=u64::MAX }, run);
         };
         for blocks in [1, 28, 64, 65, 175, 256, 300] {
             case(&format!("3DES sliced, {blocks} blocks"), true, &|| sliced(blocks));
@@ -53,12 +59,14 @@ mod cases {
             let name = format!("3DES as ESP opens, a packet of {blocks} blocks");
             case(&name, true, &|| opened(blocks));
         }
+        // The last does not fill a slice of either width, and is looked up.
+        case("3DES as ESP opens, a packet of 257 blocks", false, &|| opened(257));
         case("3DES by tables, 1 block", false, &|| by_tables(1));
         case("3DES by tables, 27 blocks", false, &|| by_tables(27));
         for integrity in [Integrity::HmacMd5, Integrity::HmacSha1, Integrity::HmacSha256] {
             case(&format!("ESP's ICV, {integrity:?}"), true, &|| icv(integrity));
         }
-        case("ESP's ICV and text, AES-GCM", true, &gcm);
+        case("ESP's ICV and text, AES-GCM sealed", true, &gcm_sealed);
         case("IKE's HASH payloads compared", true, &digest);
         let groups = [
             Group::MODP_768,
@@ -137,10 +145,19 @@ mod cases {
         assert_eq!(holds, Ok(false));
     }
 
-    fn gcm() {
+    fn gcm_sealed() {
         let aead = RustCrypto.aead(Encryption::AesGcm128, &secret::<16>(1)).expect("a key");
         let (mut text, mut icv) = (secret::<200>(2), [0; 16]);
         aead.seal(&[0; 12], &[0; 8], &mut text, &mut icv).expect("a short packet");
+    }
+
+    fn gcm_opened() {
+        let aead = RustCrypto.aead(Encryption::AesGcm128, &secret::<16>(1)).expect("a key");
+        let (mut text, mut icv) = (secret::<200>(2), [0; 16]);
+        aead.seal(&[0; 12], &[0; 8], &mut text, &mut icv).expect("a short packet");
+        let opened = aead.open(&[0; 12], &[0; 8], &mut text, &icv);
+        reveal_outcome(&opened);
+        assert_eq!(opened, Ok(true));
     }
 
     fn digest() {
