@@ -84,7 +84,7 @@ pub enum Invariant {
         /// Who.
         site: usize,
     },
-    /// The router's own tables agree, whenever a call to it has returned.
+    /// The router's own tables agree, whenever nothing is due.
     #[error("site {site}: {contradiction}")]
     Contradiction {
         /// Whose.
