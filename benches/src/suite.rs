@@ -71,7 +71,12 @@ impl Routers {
 
     /// A hub that takes everybody.
     pub fn hub(&self, now: Instant) -> Node {
-        let limits = nhrp::Limits { entries: 1_000_000, ..nhrp::Limits::default() };
+        // Those that are measured renew their registrations in one instant of virtual time.
+        let limits = nhrp::Limits {
+            entries: 1_000_000,
+            registrations_per_second: 1_000_000,
+            ..nhrp::Limits::default()
+        };
         let nhrp = interface(HUB_TUNNEL, HUB).multicast_dynamic(true).limits(limits);
         self.node(&self.hub, HUB, TunnelMode::Multipoint, nhrp, 0, now)
     }
