@@ -24,12 +24,6 @@ pub enum Discard {
         /// Its destination protocol address.
         destination: IpAddr,
     },
-    /// A packet whose sender claims our own NBMA address. An entry for it would lead back to us.
-    #[error("packet came from {nbma}, which is our own address")]
-    OwnAddress {
-        /// Where it came from.
-        nbma: IpAddr,
-    },
     /// A packet type that is not acted on.
     #[error("{0} is not acted on")]
     PacketType(PacketType),

@@ -241,9 +241,6 @@ impl Endpoint {
         if !self.up && !matches!(packet.body, Body::PurgeReply(_)) {
             return Err(Discard::InterfaceDown);
         }
-        if link.nbma == self.config.nbma {
-            return Err(Discard::OwnAddress { nbma: link.nbma });
-        }
         if let Body::ErrorIndication(error) = &packet.body {
             // No authentication is asked of it, and nothing is sent in answer (RFC 2332 §5.2.7).
             self.handle_error(now, link, error);

@@ -245,19 +245,20 @@ fn the_hubs_own_addresses_cannot_be_registered() {
     }
 }
 
-/// From our own NBMA address nothing is taken: an entry for it would lead back to us, and an answer
-/// to it would be answered.
+/// Two routers may share an address behind UDP, each with its port: who is at ours is as good as its
+/// identity, and its entry leads over its link. In clear GRE there is no port, and the owner of the
+/// endpoint takes nothing from there.
 #[test]
-fn a_packet_from_our_own_address_comes_to_nothing() {
-    for (mut endpoint, own) in [(hub(), "172.16.10.1"), (spoke(), "172.16.1.1")] {
-        let discard = Discard::OwnAddress { nbma: ip(own) };
-        for local in [own, "192.0.2.1"] {
-            let from = Link { local: ip(local), ..link(7, own, "ourselves") };
-            for sample in samples() {
-                assert_eq!(hand_in(&mut endpoint, &from, &sample), Err(discard));
-            }
-        }
-    }
+fn a_peer_at_our_own_address_has_its_own_link() {
+    let mut hub = hub();
+    let mut request = Packet::parse(&data("regreq_65540.bin")).unwrap();
+    request.source_protocol = ip("10.1.1.7").into();
+    let from = Link { udp_port: Some(4501), ..link(7, "172.16.10.1", "spoke 7") };
+    hub.handle_packet(START, &from, &request.encode().unwrap()).unwrap();
+    let to = hub.poll_transmit().unwrap().to;
+    assert_eq!((to.nbma, to.link), (from.nbma, Some(from.id)));
+    assert_eq!(hub.lookup(START, ip("10.1.1.7")).unwrap().link, Some(from.id));
+    assert_eq!(hub.lookup(START, ip("10.1.1.1")).unwrap().link, Some(spoke_link().id));
 }
 
 /// A client that says it is where we are, but is elsewhere, is behind a NAT with our private address:
