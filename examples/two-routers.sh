@@ -90,6 +90,12 @@ done
 ip netns exec $spoke ping -n -c 5 -i 0.2 -W 2 -I 209.165.201.1 203.0.113.1
 ip netns exec $hub ping -q -n -c 5 -i 0.2 -W 2 -I 203.0.113.1 209.165.201.1
 
+# Multicast, as routing protocols have it: a copy for each peer, from the hub and from the spoke.
+for namespace in $hub $spoke; do
+  ip netns exec "$namespace" sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=0
+  ip netns exec "$namespace" ping -q -n -c 3 -i 0.2 -W 2 -I Tunnel0 224.0.0.1
+done
+
 for name in hub spoke; do
   for show in "ip nhrp" "dmvpn detail"; do
     printf '\n%s# show %s\n\n' "$name" "$show"
