@@ -123,14 +123,17 @@ pub(crate) const GCM_ICV_LEN: usize = 16;
 pub struct Transform {
     encryption: Encryption,
     integrity: Option<Integrity>,
+    // Lengths in bytes that follow from the algorithms, and that each packet asks for.
+    headroom: usize,
+    alignment: usize,
+    icv_len: usize,
 }
 
 impl Transform {
     /// `esp-3des esp-sha-hmac`, of Cisco's DMVPN guides. Legacy, for interoperability.
-    pub const ESP_3DES_SHA: Self =
-        Self { encryption: Encryption::TripleDesCbc, integrity: Some(Integrity::HmacSha1) };
+    pub const ESP_3DES_SHA: Self = Self::of(Encryption::TripleDesCbc, Some(Integrity::HmacSha1));
     /// `esp-gcm 256`: the choice for a deployment whose peers have it.
-    pub const ESP_GCM_256: Self = Self { encryption: Encryption::AesGcm256, integrity: None };
+    pub const ESP_GCM_256: Self = Self::of(Encryption::AesGcm256, None);
 
     /// Combines `encryption` with `integrity`, which is `None` for GCM and only for GCM.
     ///
@@ -144,7 +147,21 @@ impl Transform {
         match (encryption.is_combined(), integrity.is_some()) {
             (false, false) => Err(TransformError::NoIntegrity(encryption)),
             (true, true) => Err(TransformError::IntegrityTwice(encryption)),
-            (true, false) | (false, true) => Ok(Self { encryption, integrity }),
+            (true, false) | (false, true) => Ok(Self::of(encryption, integrity)),
+        }
+    }
+
+    const fn of(encryption: Encryption, integrity: Option<Integrity>) -> Self {
+        let icv_len = match integrity {
+            Some(integrity) => integrity.icv_len(),
+            None => GCM_ICV_LEN,
+        };
+        Self {
+            encryption,
+            integrity,
+            headroom: Header::LEN.saturating_add(encryption.iv_len()),
+            alignment: encryption.alignment(),
+            icv_len,
         }
     }
 
@@ -163,10 +180,7 @@ impl Transform {
     /// Length in bytes of the ICV in each packet.
     #[must_use]
     pub const fn icv_len(self) -> usize {
-        match self.integrity {
-            Some(integrity) => integrity.icv_len(),
-            None => GCM_ICV_LEN,
-        }
+        self.icv_len
     }
 
     /// Bytes of keying material that each direction's SA takes.
@@ -199,7 +213,7 @@ impl Transform {
     /// Bytes in front of a payload: ESP header and IV.
     #[must_use]
     pub const fn headroom(self) -> usize {
-        Header::LEN.saturating_add(self.encryption.iv_len())
+        self.headroom
     }
 
     /// Bytes behind a payload of `payload` bytes: padding, trailer and ICV.
@@ -225,16 +239,19 @@ impl Transform {
     pub const fn max_payload(self, sealed: usize) -> Option<usize> {
         let fixed = self.headroom().saturating_add(self.icv_len());
         let Some(room) = sealed.checked_sub(fixed) else { return None };
-        let Some(odd) = room.checked_rem(self.encryption.alignment()) else { return None };
-        room.saturating_sub(odd).checked_sub(trailer::LEN)
+        (room & !self.alignment_mask()).checked_sub(trailer::LEN)
     }
 
     /// Padding, pad length and next header behind `payload` bytes.
     pub(crate) const fn trailer_len(self, payload: usize) -> usize {
         let filled = payload.saturating_add(trailer::LEN);
-        // Alignments are powers of two.
-        let padding = filled.wrapping_neg() & self.encryption.alignment().saturating_sub(1);
+        let padding = filled.wrapping_neg() & self.alignment_mask();
         padding.saturating_add(trailer::LEN)
+    }
+
+    /// Alignments are powers of two.
+    const fn alignment_mask(self) -> usize {
+        self.alignment.saturating_sub(1)
     }
 }
 
