@@ -65,7 +65,7 @@ impl Strangers {
         given.sent += 1;
         let Given { received, sent, longest } = *given;
         assert!(sent <= received, "{to} gave {received} datagrams and gets {sent}");
-        // AM2 has a hash that AM1 has not: SECURITY.md has it as the one exception.
+        // AM2 has a hash that AM1 has not: SECURITY.md has it as an exception.
         let aggressive = header.is_some_and(|header| header.exchange == ExchangeType::AGGRESSIVE);
         let most = if aggressive { longest * 2 } else { longest };
         let len = datagram.len();
