@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
-use dmvpn_core::{NextHop, Outgoing};
+use dmvpn_core::{Incoming, NextHop, Outgoing};
 use rand_core::{Rng, SeedableRng};
 
 use crate::allocator;
@@ -18,7 +18,7 @@ const SPREAD: Duration = Duration::from_secs(60);
 /// Operations between two looks at the clock.
 const PASS: usize = 2_000;
 const PASSES: usize = 9;
-/// Copies of a multicast packet in one batch.
+/// Packets in one batch.
 const BATCH: usize = 64;
 /// Timers of the hub's that are looked at: a small hub has few, and others like it follow.
 const TIMERS: usize = 2_000;
@@ -35,10 +35,14 @@ pub struct Costs {
     pub cold_start: Duration,
     /// A packet of 1400 octets to a random spoke, and one of 64.
     pub send: [f64; 2],
+    /// The same in batches.
+    pub send_batch: [f64; 2],
     /// A copy of such a packet for everyone, to one of the spokes.
     pub copy: [f64; 2],
     /// The same from a random spoke.
     pub receive: [f64; 2],
+    /// The same in batches.
+    pub receive_batch: [f64; 2],
     /// A spoke's R-U-THERE, answered.
     pub dead_peer_detection: f64,
     /// A spoke's registration, renewed and answered, through ESP.
@@ -54,7 +58,9 @@ impl Costs {
         let cold_start = bench.cloud.cold_start;
         let send = [1400, 64].map(|length| bench.send(length));
         let copy = [1400, 64].map(|length| bench.copies(length));
-        let receive = [1400, 64].map(|length| bench.receive(length));
+        let receive = [1400, 64].map(|length| bench.receive(length, 1));
+        let send_batch = [1400, 64].map(|length| bench.send_batch(length));
+        let receive_batch = [1400, 64].map(|length| bench.receive(length, BATCH));
         // Spokes are kept whose registration is older than what they ask after: 120 s, then 200 s.
         let dead_peer_detection = bench.spokes_timers(Duration::from_secs(125));
         let registration = bench.spokes_timers(Duration::from_secs(77));
@@ -73,8 +79,10 @@ impl Costs {
             octets,
             cold_start,
             send,
+            send_batch,
             copy,
             receive,
+            receive_batch,
             dead_peer_detection,
             registration,
             timer,
@@ -119,6 +127,34 @@ impl Bench {
         median(turns.collect())
     }
 
+    /// From the hub to spokes at random, in batches.
+    fn send_batch(&mut self, length: usize) -> f64 {
+        let (template, range) = buffer(length);
+        let mut buffers = vec![template.clone(); BATCH];
+        let turns = (0..PASSES).map(|_| {
+            let hops: Vec<_> = (0..PASS.next_multiple_of(BATCH))
+                .map(|_| NextHop::Protocol(tunnel_address(self.rng.next_u32() % self.spokes)))
+                .collect();
+            let (now, hub) = (self.cloud.now, &mut self.cloud.hub);
+            let ((), spent) = cpu::timed(|| {
+                for hops in hops.chunks(BATCH) {
+                    let mut batch = Vec::with_capacity(BATCH);
+                    for (buffer, hop) in buffers.iter_mut().zip(hops) {
+                        buffer[range.clone()].copy_from_slice(&template[range.clone()]);
+                        batch.push(Outgoing::new(TUNNEL, *hop, buffer, range.clone()));
+                    }
+                    hub.send_batch(now, &mut batch);
+                    assert!(
+                        batch.iter().all(|outgoing| outgoing.packet().is_some()),
+                        "all spokes are up"
+                    );
+                }
+            });
+            each(spent, hops.len())
+        });
+        median(turns.collect())
+    }
+
     /// From the hub to one spoke after the other, in batches, as often as there are spokes and again.
     fn copies(&mut self, length: usize) -> f64 {
         let (template, range) = buffer(length);
@@ -147,8 +183,8 @@ impl Bench {
         median(turns.collect())
     }
 
-    /// From those spokes that are kept, in random order.
-    fn receive(&mut self, length: usize) -> f64 {
+    /// From those spokes that are kept, in random order; one by one, or so many in a batch.
+    fn receive(&mut self, length: usize, batch: usize) -> f64 {
         let (template, range) = buffer(length);
         let numbers = self.shuffled_spokes();
         let mut next = numbers.iter().cycle();
@@ -168,9 +204,18 @@ impl Bench {
                 .collect();
             let hub = &mut self.cloud.hub;
             let ((), spent) = cpu::timed(|| {
-                for (underlay, packet) in &mut packets {
-                    let inbound = hub.handle_packet(now, *underlay, packet);
-                    assert!(matches!(inbound, Ok(Some(_))));
+                for packets in packets.chunks_mut(batch) {
+                    if let [(underlay, packet)] = packets {
+                        let inbound = hub.handle_packet(now, *underlay, packet);
+                        assert!(matches!(inbound, Ok(Some(_))));
+                        continue;
+                    }
+                    let mut batch: Vec<_> = packets
+                        .iter_mut()
+                        .map(|(underlay, packet)| Incoming::new(*underlay, packet))
+                        .collect();
+                    hub.handle_batch(now, &mut batch);
+                    assert!(batch.iter().all(|incoming| incoming.packet().is_some()));
                 }
             });
             turns.push(each(spent, PASS));

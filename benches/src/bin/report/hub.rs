@@ -9,13 +9,17 @@ use crate::row::{Bar, print, time};
 /// Each kind of cost: its name, the cost, and whether there is a bar for its growth.
 type Kind = (&'static str, fn(&Costs) -> f64, bool);
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 13] = [
     ("send 1400 B", |costs| costs.send[0], true),
     ("send 64 B", |costs| costs.send[1], false),
+    ("send in batches, 1400 B", |costs| costs.send_batch[0], true),
+    ("send in batches, 64 B", |costs| costs.send_batch[1], false),
     ("copy of multicast, per spoke, 1400 B", |costs| costs.copy[0], false),
     ("copy of multicast, per spoke, 64 B", |costs| costs.copy[1], false),
     ("receive 1400 B", |costs| costs.receive[0], true),
     ("receive 64 B", |costs| costs.receive[1], false),
+    ("receive in batches, 1400 B", |costs| costs.receive_batch[0], true),
+    ("receive in batches, 64 B", |costs| costs.receive_batch[1], false),
     ("DPD answered", |costs| costs.dead_peer_detection, false),
     ("re-registration", |costs| costs.registration, false),
     ("timer", |costs| costs.timer, true),
