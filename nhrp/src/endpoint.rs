@@ -522,9 +522,10 @@ impl Endpoint {
         self.cache.view(now, &self.config.interface)
     }
 
-    /// What [`lookup`](Self::lookup) would say, without that a packet goes there.
+    /// What [`lookup`](Self::lookup) would say, without that a packet goes there. O(log n).
     #[must_use]
     pub fn peek(&self, now: Instant, address: IpAddr) -> Option<NextHop> {
+        let now = now.max(self.now.get());
         let (_, nbma, entry) = self.cache.lookup(now, address)?;
         Some(self.next_hop(nbma, entry))
     }

@@ -1,10 +1,11 @@
-//! A batch's waits for memory, all at once.
+//! A batch's waits for memory, beside each other.
 //!
 //! Among very many peers, what a packet needs lies in memory that the processor has not seen for
 //! long: the next hop, the peer, its association, each known only when the one before has come. A
-//! batch looks at the same part for all of its packets before the next part, so that one wait is
-//! that of all. It only looks: what a packet needs is found again when its turn comes, since those
-//! before it may have changed it.
+//! batch looks at the same part for all of its packets before the next part, so that most of the
+//! waits overlap. It only looks: what a packet needs is found again when its turn comes, since those
+//! before it may have changed it. Not looked at are peers that only a static mapping names, and
+//! keys, which lie behind the provider.
 
 use core::hint::black_box;
 
@@ -17,13 +18,15 @@ use super::outbound::NextHop;
 use crate::peer::PeerId;
 use crate::tunnel::TunnelId;
 
-/// With fewer peers the caches hold all of them, and looking twice is the greater cost. Builds with
+/// With fewer peers the caches hold what is needed of them, and looking twice is the greater cost: by
+/// the rows "in batches" of `benches/report`, which are what notices the look at all. Builds with
 /// debug assertions look always: what tests them has few peers.
 const MANY: usize = if cfg!(debug_assertions) { 1 } else { 2048 };
 
 impl Node {
-    const fn has_many_peers(&self) -> bool {
-        self.peers.len() >= MANY
+    /// Whether a batch of so many packets has waits that could overlap.
+    pub(super) const fn looks_ahead(&self, packets: usize) -> bool {
+        packets > 1 && self.peers.len() >= MANY
     }
 
     /// Packets to these next hops are about to be sent; those beyond [`BESIDE`] are not looked at.
@@ -32,14 +35,17 @@ impl Node {
         now: Instant,
         next_hops: impl Iterator<Item = (TunnelId, NextHop)>,
     ) {
-        if !self.has_many_peers() {
-            return;
-        }
-        let peers = next_hops.filter_map(|(tunnel, next_hop)| match next_hop {
+        // A burst to one next hop is a common batch.
+        let mut before = None;
+        let different = next_hops.filter(move |next| before.replace(*next) != Some(*next));
+        let peers = different.filter_map(|(id, next_hop)| match next_hop {
             NextHop::Peer(peer) => Some(peer),
             NextHop::Protocol(address) => {
-                let link = self.tunnels.get(&tunnel)?.nhrp.peek(now, address)?.link?;
-                Some(PeerId(link.0))
+                let tunnel = self.tunnels.get(&id)?;
+                if !tunnel.config.is_multipoint() {
+                    return tunnel.other_end;
+                }
+                Some(PeerId(tunnel.nhrp.peek(now, address)?.link?.0))
             }
         });
         let peers: ArrayVec<PeerId, BESIDE> = peers.take(BESIDE).collect();
@@ -58,10 +64,9 @@ impl Node {
     /// Packets for the associations with these SPIs are about to be opened; those beyond [`BESIDE`]
     /// are not looked at.
     pub(super) fn look_ahead_from(&self, spis: impl Iterator<Item = u32>) {
-        if !self.has_many_peers() {
-            return;
-        }
-        let found = spis.filter_map(|spi| self.inbound.get(&spi));
+        let mut before = None;
+        let different = spis.filter(move |spi| before.replace(*spi) != Some(*spi));
+        let found = different.filter_map(|spi| self.inbound.get(&spi));
         let associations: ArrayVec<_, BESIDE> = found.take(BESIDE).collect();
         for inbound in &associations {
             black_box((inbound.peer, inbound.association.expires, inbound.sa.key().spi()));

@@ -135,8 +135,10 @@ impl Node {
     pub fn send_batch(&mut self, now: Instant, batch: &mut [Outgoing<'_>]) {
         for batch in batch.chunks_mut(BESIDE) {
             let now = self.latest.observe(now);
-            let next_hops = batch.iter().map(|outgoing| (outgoing.tunnel, outgoing.next_hop));
-            self.look_ahead_to(now, next_hops);
+            if self.looks_ahead(batch.len()) {
+                let next_hops = batch.iter().map(|outgoing| (outgoing.tunnel, outgoing.next_hop));
+                self.look_ahead_to(now, next_hops);
+            }
             let mut sealed = 0;
             for at in 0..batch.len() {
                 let Some(outgoing) = batch.get_mut(at) else { break };
