@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use dmvpn_time::{Instant, LatestSeen};
 use rand_core::CryptoRng;
 
-use crate::cache::{Cache, Entry};
+use crate::cache::Cache;
 use crate::client::{Client, Context};
 use crate::link::Owner;
 use crate::links::Links;
@@ -493,18 +493,14 @@ impl Endpoint {
     pub fn lookup(&mut self, now: Instant, address: IpAddr) -> Option<NextHop> {
         let now = self.now.observe(now);
         let (target, nbma, entry) = self.cache.lookup(now, address)?;
-        let next_hop = self.next_hop(nbma, entry);
+        let link = entry.link;
         if !entry.used {
             let address = entry.origin.next_hop;
             self.cache.mark_used(&target);
             let subject = Subject { nbma: Some(nbma), protocol: Some(address) };
             self.output.trace(now, subject, || Trace::Resolved { address, nbma });
         }
-        Some(next_hop)
-    }
-
-    fn next_hop(&self, nbma: IpAddr, entry: &Entry) -> NextHop {
-        NextHop { nbma, link: entry.link.or_else(|| self.links.at(nbma)) }
+        Some(NextHop { nbma, link: link.or_else(|| self.links.at(nbma)) })
     }
 
     /// Whom a multicast packet goes to next: start with `None`, go on with what it returned, stop
@@ -522,12 +518,10 @@ impl Endpoint {
         self.cache.view(now, &self.config.interface)
     }
 
-    /// What [`lookup`](Self::lookup) would say, without that a packet goes there. O(log n).
+    /// Whether [`lookup`](Self::lookup) would find where `address` is; no packet is counted. O(log n).
     #[must_use]
-    pub fn peek(&self, now: Instant, address: IpAddr) -> Option<NextHop> {
-        let now = now.max(self.now.get());
-        let (_, nbma, entry) = self.cache.lookup(now, address)?;
-        Some(self.next_hop(nbma, entry))
+    pub fn resolves(&self, now: Instant, address: IpAddr) -> bool {
+        self.cache.lookup(now, address).is_some()
     }
 
     /// Whether a server may still reply to the purge that [`interface_down`](Self::interface_down)

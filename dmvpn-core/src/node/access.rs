@@ -54,7 +54,7 @@ impl Node {
     pub fn resolves(&self, id: TunnelId, next_hop: IpAddr) -> bool {
         self.tunnels.get(&id).is_some_and(|tunnel| {
             if tunnel.config.is_multipoint() {
-                tunnel.nhrp.peek(self.now(), next_hop).is_some()
+                tunnel.nhrp.resolves(self.now(), next_hop)
             } else {
                 tunnel.other_end.is_some()
             }

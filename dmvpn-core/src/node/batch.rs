@@ -135,10 +135,6 @@ impl Node {
     pub fn send_batch(&mut self, now: Instant, batch: &mut [Outgoing<'_>]) {
         for batch in batch.chunks_mut(BESIDE) {
             let now = self.latest.observe(now);
-            if self.looks_ahead(batch.len()) {
-                let next_hops = batch.iter().map(|outgoing| (outgoing.tunnel, outgoing.next_hop));
-                self.look_ahead_to(now, next_hops);
-            }
             let mut sealed = 0;
             for at in 0..batch.len() {
                 let Some(outgoing) = batch.get_mut(at) else { break };
@@ -239,9 +235,6 @@ impl Node {
     pub fn handle_batch(&mut self, now: Instant, batch: &mut [Incoming<'_>]) {
         for batch in batch.chunks_mut(BESIDE) {
             let now = self.latest.observe(now);
-            let spis =
-                batch.iter().filter_map(|incoming| esp_spi(incoming.underlay, incoming.data));
-            self.look_ahead_from(spis);
             // Those before are done, those from here on are checked.
             let mut done = 0;
             for at in 0..batch.len() {

@@ -1,7 +1,6 @@
 //! The node: one ISAKMP endpoint, one NHRP endpoint for each tunnel, and the tables between them.
 
 mod access;
-mod ahead;
 mod batch;
 mod inbound;
 mod outbound;
